@@ -1,0 +1,47 @@
+# make demo   set everything up and find the people of data/people.png
+# make test   set everything up, lint, run all tests
+# Other Python: make demo PYTHON=python3.13. Other place: make demo VENV=/tmp/venv.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+      $(RUN) -m pip --disable-pip-version-check install --quiet
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint benchmark venv clean
+
+help:
+	@sed -n '/^# /s/^# //p' Makefile
+
+demo: $(VENV)/runtime.stamp
+	$(RUN) pose_detector.py lightposenet --img data/people.png --out result.png
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+benchmark: $(VENV)/runtime.stamp
+	$(RUN) benchmark.py
+
+venv: $(VENV)/runtime.stamp
+
+# The stamps are made last, so a set-up that was interrupted starts again.
+$(VENV)/runtime.stamp: requirements.txt constraints.txt
+	@command -v "$(PYTHON)" >/dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$("$(PYTHON)" --version 2>&1) is too old: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }
+	@echo "Setting up $(VENV) (two to five minutes, once)"
+	@"$(PYTHON)" -m venv --clear "$(VENV)"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/runtime.stamp requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf "$(VENV)"

@@ -1,0 +1,132 @@
+"""The skeletons: joints, limbs, face lines, fingers, their colours, and the decoding's parameters. Data, no logic.
+
+The numbers are OpenPose's (Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", CVPR 2017).
+"""
+
+from colorsys import hsv_to_rgb
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Joint(IntEnum):
+    """The 18 joints of a pose, in the order of the heatmap channels."""
+
+    Nose = 0
+    Neck = 1
+    RightShoulder = 2
+    RightElbow = 3
+    RightHand = 4
+    LeftShoulder = 5
+    LeftElbow = 6
+    LeftHand = 7
+    RightWaist = 8
+    RightKnee = 9
+    RightFoot = 10
+    LeftWaist = 11
+    LeftKnee = 12
+    LeftFoot = 13
+    RightEye = 14
+    LeftEye = 15
+    RightEar = 16
+    LeftEar = 17
+
+
+# Limb i owns PAF channels 2 i (x) and 2 i + 1 (y), and points from its first joint to its second.
+LIMBS = (
+    (Joint.Neck, Joint.RightWaist),
+    (Joint.RightWaist, Joint.RightKnee),
+    (Joint.RightKnee, Joint.RightFoot),
+    (Joint.Neck, Joint.LeftWaist),
+    (Joint.LeftWaist, Joint.LeftKnee),
+    (Joint.LeftKnee, Joint.LeftFoot),
+    (Joint.Neck, Joint.RightShoulder),
+    (Joint.RightShoulder, Joint.RightElbow),
+    (Joint.RightElbow, Joint.RightHand),
+    (Joint.RightShoulder, Joint.RightEar),
+    (Joint.Neck, Joint.LeftShoulder),
+    (Joint.LeftShoulder, Joint.LeftElbow),
+    (Joint.LeftElbow, Joint.LeftHand),
+    (Joint.LeftShoulder, Joint.LeftEar),
+    (Joint.Neck, Joint.Nose),
+    (Joint.Nose, Joint.RightEye),
+    (Joint.Nose, Joint.LeftEye),
+    (Joint.RightEye, Joint.RightEar),
+    (Joint.LeftEye, Joint.LeftEar),
+)
+EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not drawn
+
+N_JOINTS = len(Joint)  # 18 heatmaps, and one more for the background
+N_LIMBS = len(LIMBS)  # 19
+
+# COCO's 17 keypoints, in COCO's order, as joints. COCO has no neck: it is the midpoint of the shoulders.
+COCO_JOINTS = (
+    Joint.Nose,
+    Joint.LeftEye,
+    Joint.RightEye,
+    Joint.LeftEar,
+    Joint.RightEar,
+    Joint.LeftShoulder,
+    Joint.RightShoulder,
+    Joint.LeftElbow,
+    Joint.RightElbow,
+    Joint.LeftHand,
+    Joint.RightHand,
+    Joint.LeftWaist,
+    Joint.RightWaist,
+    Joint.LeftKnee,
+    Joint.RightKnee,
+    Joint.LeftFoot,
+    Joint.RightFoot,
+)
+
+N_FACE_POINTS = 70
+FACE_LINES = (  # (points along the line, closed?)
+    (tuple(range(0, 17)), False),  # jaw
+    (tuple(range(17, 22)), False),  # right brow
+    (tuple(range(22, 27)), False),  # left brow
+    (tuple(range(27, 31)), False),  # nose
+    (tuple(range(31, 36)), False),  # nostrils
+    (tuple(range(36, 42)), True),  # right eye
+    (tuple(range(42, 48)), True),  # left eye
+    (tuple(range(48, 60)), True),  # outer lips
+    (tuple(range(60, 68)), True),  # inner lips
+)
+FACE_PUPILS = (68, 69)
+
+N_HAND_POINTS = 21
+HAND_FINGERS = tuple((0, *range(first, first + 4)) for first in (1, 5, 9, 13, 17))  # thumb .. little finger, from the wrist
+
+
+def _hues(count):
+    """count BGR colours, (0..255) each, evenly spaced around the hue circle and beginning with red."""
+    return tuple(tuple(round(255 * part) for part in reversed(hsv_to_rgb(i / count, 1, 1))) for i in range(count))
+
+
+JOINT_COLORS = _hues(N_JOINTS)
+LIMB_COLORS = tuple(JOINT_COLORS[second] for _, second in LIMBS)  # a limb has the hue of the joint it leads to
+FINGER_COLORS = _hues(len(HAND_FINGERS))
+FACE_COLOR = (255, 255, 255)
+
+# Limbs whose length says how large a person is: length / ratio is the unit length (about the width of a head).
+# The first table serves when one of its limbs is there; the second one has a ratio for every limb.
+HEAD_AND_TRUNK_RATIOS = {14: 0.85, 3: 2.2, 0: 2.2, 13: 0.85, 9: 0.85}
+LIMB_RATIOS = (2.2, 1.7, 1.7, 2.2, 1.7, 1.7, 0.6, 0.93, 0.65, 0.85, 0.6, 0.93, 0.65, 0.85, 1, 0.2, 0.2, 0.25, 0.25)
+
+STRIDE = 8  # input pixels per cell of the maps, in every network here
+
+
+class Decoding(NamedTuple):
+    """What turns maps into people. The defaults are the original's; a network's row in models.ARCHS may differ."""
+
+    heatmap_peak_thresh: float = 0.05  # a peak is higher than this
+    n_integ_points: int = 10  # samples of the PAF along a candidate limb
+    n_integ_points_thresh: int = 8  # more samples than this must exceed inner_product_thresh
+    inner_product_thresh: float = 0.05
+    limb_length_ratio: float = 1.0  # limbs longer than this times the width of the maps are punished
+    length_penalty_value: float = 1.0
+    n_subset_limbs_thresh: int = 3  # a person has this many joints at least
+    subset_score_thresh: float = 0.2  # and this score per joint
+
+
+FACE_PEAK_THRESH = 0.1  # a point of a face or a hand is higher than this
+HAND_PEAK_THRESH = 0.1

@@ -1,0 +1,116 @@
+"""Find the peaks of heatmaps: enlarge, blur, take the local maxima, refine their place."""
+
+from functools import lru_cache
+
+import numpy as np
+
+CUBIC_A = -0.75  # Keys' parameter as OpenCV has it
+BLUR_TRUNCATE = 4  # the Gaussian ends at this many sigmas
+MIN_VALUE = 1e-3  # of a cell that a Gaussian is laid through
+MAX_CURVATURE = -0.2  # of the logarithm per cell squared: a flatter map has no top worth looking for (the labels' Gaussian has -1.3)
+
+
+def smooth(heatmaps, enlarge=1, sigma=2.5):
+    """Enlarge bicubically and blur in one step; both are separable and linear, so each is a matrix, and so is their product.
+
+    heatmaps (..., H, W) float32. enlarge: integer factor, half-pixel centres: cell g comes to lie at enlarge (g + 0.5) - 0.5.
+    sigma: of the Gaussian, in enlarged pixels; the border is mirrored. Returns (..., enlarge H, enlarge W) float32.
+    Source of the bicubic kernel: Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981, eq. 4 with a = -0.75.
+    """
+    height, width = heatmaps.shape[-2:]
+    rows, columns = smoothing_matrix(height, enlarge, sigma), smoothing_matrix(width, enlarge, sigma)
+    wide = heatmaps.reshape(-1, width) @ columns.T  # one large product is faster than many small ones
+    return rows @ wide.reshape(*heatmaps.shape[:-1], -1)
+
+
+@lru_cache(maxsize=64)
+def smoothing_matrix(size, enlarge, sigma):
+    """(enlarge size, size) float32: bicubic enlargement, border pixels repeated, then a Gaussian blur with mirrored border."""
+    matrix = resampling_matrix(size, size * enlarge, enlarge, 0.5 / enlarge - 0.5)
+    return (_blur_matrix(size * enlarge, sigma) @ matrix).astype(np.float32)
+
+
+def resampling_matrix(n_in, n_out, factor, offset):
+    """(n_out, n_in) float64: bicubic interpolation of n_in samples at positions i / factor + offset, border samples repeated."""
+    position = np.arange(n_out) / factor + offset
+    first = np.floor(position).astype(int)
+    matrix = np.zeros((n_out, n_in))
+    for tap in range(-1, 3):
+        distance = np.abs(position - (first + tap))
+        np.add.at(matrix, (np.arange(n_out), np.clip(first + tap, 0, n_in - 1)), _cubic(distance))
+    return matrix
+
+
+def _cubic(d):
+    a = CUBIC_A
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0))
+
+
+def _blur_matrix(size, sigma):
+    """(size, size) float64; the border is mirrored with the edge repeated (d c b a | a b c d | d c b a)."""
+    if sigma == 0:
+        return np.eye(size)
+    radius = int(BLUR_TRUNCATE * sigma + 0.5)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    source = (np.arange(size)[:, None] + offsets) % (2 * size)
+    source = np.minimum(source, 2 * size - 1 - source)
+    matrix = np.zeros((size, size))
+    np.add.at(matrix, (np.arange(size)[:, None].repeat(len(offsets), 1), source), kernel)
+    return matrix
+
+
+def find_peaks(heatmaps, threshold):
+    """The local maxima of smoothed heatmaps, at whole pixels.
+
+    heatmaps (J, H, W) float32, one map per joint, without background. A peak is above the threshold and above its 4 neighbours
+    (of equal neighbours the last one counts, so that a maximum between two pixels is found once).
+    Returns peaks (P, 4) float32: joint, x, y, score; x, y in pixels of heatmaps; ordered by joint, y, x.
+    """
+    _, height, width = heatmaps.shape
+    joint, place = np.divmod(np.flatnonzero(heatmaps > threshold), height * width)
+    y, x = np.divmod(place, width)
+    value = heatmaps[joint, y, x]
+    keep = np.ones(len(value), bool)
+    for dy, dx, above in ((-1, 0, np.greater_equal), (0, -1, np.greater_equal), (1, 0, np.greater), (0, 1, np.greater)):
+        ny, nx = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
+        keep &= above(value, heatmaps[joint, ny, nx]) | ((ny == y) & (nx == x))
+    return np.stack([joint, x, y, value], axis=1)[keep].astype(np.float32)
+
+
+def refine_peaks(peaks, heatmaps):
+    """Move each peak to the top of a Gaussian through the three cells around it, along x and along y.
+
+    A heatmap is a Gaussian around the joint (labels.make_heatmaps), so its logarithm is a parabola, and the parabola's top is exact, next to
+    the border and outside the outermost cells' centres too. Source: Thomas, "Gaussian sub-pixel peak finding", as used in particle image
+    velocimetry (Willert and Gharib, "Digital particle image velocimetry", 1991, section 3).
+    peaks (P, 4): joint, x, y, score; heatmaps (J, H, W), not smoothed; x, y in cells of heatmaps. A peak that would leave the picture or move
+    by a cell or more stays. Returns new peaks (P, 4).
+    """
+    _, height, width = heatmaps.shape
+    joint = peaks[:, 0].astype(int)
+    cell_x, cell_y = (np.clip(np.rint(peaks[:, 1 + axis]).astype(int), 0, size - 1) for axis, size in ((0, width), (1, height)))
+    refined = peaks.copy()
+    if width >= 3:
+        middle = np.clip(cell_x, 1, width - 2)
+        values = [heatmaps[joint, cell_y, middle + step] for step in (-1, 0, 1)]
+        refined[:, 1] = _gaussian_top(peaks[:, 1], middle, *values, width)
+    if height >= 3:
+        middle = np.clip(cell_y, 1, height - 2)
+        values = [heatmaps[joint, middle + step, cell_x] for step in (-1, 0, 1)]
+        refined[:, 2] = _gaussian_top(peaks[:, 2], middle, *values, height)
+    return refined
+
+
+def _gaussian_top(position, middle, before, value, after, size):
+    """position (P,), moved to the top of the Gaussian through the values at middle - 1, middle, middle + 1 where that is sound."""
+    usable = np.minimum(np.minimum(before, value), after) > MIN_VALUE
+    before, value, after = (np.log(np.where(usable, v, 1)) for v in (before, value, after))
+    curvature = before - 2 * value + after
+    usable &= curvature < MAX_CURVATURE
+    top = middle + 0.5 * (before - after) / np.where(usable, curvature, 1)
+    top = np.clip(top, -0.5, size - 0.5)
+    return np.where(usable & (np.abs(top - position) < 1), top, position)

@@ -1,0 +1,71 @@
+"""Weights, read strictly: every parameter of the table, nothing left over, every shape right, every number finite, or nothing at all."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from errors import InputError
+
+# Files made by the original converter lack this layer: its bias stayed zero beside a trained one (facts: 91 of 92 layers were copied).
+FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
+
+
+def read_npz(path) -> dict:
+    """{name: array} of an npz file, without executing anything in it. Raises InputError."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"weights {path}: expected an .npz file, got a folder; name the file in it")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError:
+        raise InputError(f"weights {path}: no such file; README, \"Weights\", says how to get them") from None
+    except PermissionError:
+        raise InputError(f"weights {path}: not readable; check its permissions") from None
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError) as error:
+        pickled = "pickle" in str(error).lower()
+        got = "Python objects (pickle), which are never loaded" if pickled else "something else, or a damaged copy"
+        raise InputError(f"weights {path}: expected an .npz file of plain arrays, got {got}; copy or convert it again") from None
+
+
+def read_weights(path, shapes, others=()) -> dict:
+    """The weights of one network, float32, in the order of its table.
+
+    path: an npz with the parameter names of the table, float16, float32 or float64.
+    shapes: {name: shape} (models.layers.parameter_shapes). others: {arch: shapes} of other networks, to recognise their files.
+    Raises InputError naming the file, what is wrong, and the cure.
+    """
+    arrays = read_npz(path)
+    missing = [name for name in shapes if name not in arrays]
+    extra = [name for name in arrays if name not in shapes]
+    if missing or extra:
+        for arch, other in dict(others).items():
+            if set(arrays) == set(other):
+                raise InputError(f"weights {path}: these are the weights of {arch}; name that network, or another file")
+    if missing:
+        layers = list(dict.fromkeys(name.split("/")[0] for name in missing))
+        found = len({name.split("/")[0] for name in shapes}) - len(layers)
+        few = ", ".join(layers[:3]) + (", ..." if len(layers) > 3 else "")
+        raise InputError(
+            f"weights {path}: {'layer' if len(layers) == 1 else 'layers'} {few} {'is' if len(layers) == 1 else 'are'} missing "
+            f"({found} of {found + len(layers)} found); convert the caffemodel again, or name the network these weights are for"
+        )
+    if extra:
+        raise InputError(f"weights {path}: {extra[0]!r} belongs to no layer of this network ({len(extra)} such entries); name the right network")
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape:
+            raise InputError(f"weights {path}: {name} has shape {array.shape}, expected {shape}; these weights are for another network")
+        if array.dtype.kind != "f":
+            raise InputError(f"weights {path}: {name} holds {array.dtype}, expected floating point numbers; convert the file again")
+        if not np.isfinite(array).all():
+            raise InputError(f"weights {path}: {name} holds NaN or infinity; the file is damaged or its training diverged, use another one")
+    if FORGOTTEN in shapes and not arrays[FORGOTTEN].any() and arrays[TRAINED].any():
+        raise InputError(
+            f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
+            "original converter; convert the caffemodel again with convert_model.py"
+        )
+    return {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
