@@ -50,6 +50,8 @@ def load_weights(chain, weights):
 class ChainerNet:
     """net(x): x (N, 3, H, W) float32 -> tuple of arrays (N, channels, H/8, W/8) float32, the last stage's outputs."""
 
+    compile_seconds = 0.0  # nothing is compiled
+
     def __init__(self, network, weights, device=-1):
         """device: -1 is the CPU, 0.. the number of a GPU. Raises InputError when that GPU cannot be used."""
         self.chain = TableChain(network)

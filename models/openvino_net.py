@@ -1,12 +1,12 @@
 """Run a table of layers with OpenVINO: the fast engine on a CPU. Needs no Chainer."""
 
-import os
+import time
 from collections import OrderedDict
-from pathlib import Path
 
 import numpy as np
 
 from errors import InputError
+from models.cache import make_room
 from models.layers import INPUT, run_layers
 
 try:
@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
 
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 MAX_COMPILED = 6  # input shapes kept ready; precise mode needs four
-MAX_CACHE_BYTES = 2 << 30
+MAX_CACHED = 4  # shapes that one run adds to the cache folder: a compiled CocoPoseNet takes 200 MB, and a folder of pictures has many shapes
 
 
 def build_model(network, weights, name="network") -> ov.Model:
@@ -77,10 +77,11 @@ class OpenVinoNet:
             self.config["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
         if threads is not None:
             self.config["INFERENCE_NUM_THREADS"] = threads
-        if cache_dir is not None and _make_room(Path(cache_dir)):
-            self.config["CACHE_DIR"] = str(cache_dir)
+        self.cache_config = {"CACHE_DIR": str(cache_dir)} if cache_dir is not None and make_room(cache_dir) else {}
         self.model = build_model(network, weights)
         self.compiled = OrderedDict()
+        self.n_compiled = 0
+        self.compile_seconds = 0.0  # so far
 
     def __call__(self, x) -> tuple:
         x = np.ascontiguousarray(x, np.float32)
@@ -91,32 +92,17 @@ class OpenVinoNet:
     def _request(self, shape):
         request = self.compiled.pop(shape, None)
         if request is None:
+            begin = time.perf_counter()
             model = self.model.clone()
             model.reshape({INPUT: list(shape)})
-            request = self.core.compile_model(model, self.device, self.config).create_infer_request()
+            config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
+            request = self.core.compile_model(model, self.device, config).create_infer_request()
+            self.n_compiled += 1
+            self.compile_seconds += time.perf_counter() - begin
         self.compiled[shape] = request
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
         return request
-
-
-def default_cache_dir() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pose-toolkit" / "openvino"
-
-
-def _make_room(folder) -> bool:
-    """Make the folder; drop the least recently used files above MAX_CACHE_BYTES. False: the folder cannot be used, do without."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = sorted(folder.glob("*.blob"), key=lambda file: file.stat().st_atime, reverse=True)
-        total = 0
-        for file in files:
-            total += file.stat().st_size
-            if total > MAX_CACHE_BYTES:
-                file.unlink()
-        return os.access(folder, os.W_OK)
-    except OSError:
-        return False
 
 
 def _check_device(core, device):

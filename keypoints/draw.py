@@ -1,0 +1,35 @@
+"""Draw skeletons. Coordinates between the pixels are honoured, and lines are as wide as picture and person bear."""
+
+import cv2
+import numpy as np
+
+from entity import EAR_LIMBS, JOINT_COLORS, LIMB_COLORS, LIMBS
+
+SHIFT = 4  # OpenCV draws at 1 / 16 pixel
+
+
+def line_width(pose, size_wh) -> int:
+    """Pixels: a share of the picture's short side, thinner for a person who is small in it, never invisible. pose (18, 3)."""
+    found = pose[pose[:, 2] > 0, :2]
+    extent = np.ptp(found, axis=0).max() if len(found) else 0
+    short = min(size_wh)
+    return max(1, round(max(short / 400, min(short / 110, extent / 40))))
+
+
+def draw_poses(image, poses):
+    """A copy of the picture (H, W, 3) uint8 with the skeletons of poses (n, 18, 3), in pixels of the picture, drawn on it."""
+    canvas = np.ascontiguousarray(image).copy()
+    for pose in poses:
+        width = line_width(pose, (image.shape[1], image.shape[0]))
+        for limb, (a, b) in enumerate(LIMBS):
+            if limb not in EAR_LIMBS and pose[a, 2] > 0 and pose[b, 2] > 0:
+                cv2.line(canvas, _fixed(pose[a]), _fixed(pose[b]), LIMB_COLORS[limb], width, cv2.LINE_AA, SHIFT)
+        radius = round(max(1.5, 0.85 * width) * (1 << SHIFT))
+        for joint, point in enumerate(pose):
+            if point[2] > 0:
+                cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
+    return canvas
+
+
+def _fixed(point):
+    return tuple(round(float(value) * (1 << SHIFT)) for value in point[:2])

@@ -1,0 +1,132 @@
+"""Read a picture, resize it for a network, bring it into the network's form, cut boxes out of it.
+
+A picture is (H, W, 3) uint8, BGR.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from entity import STRIDE
+from errors import InputError
+
+MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
+PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
+MAX_PIXELS = 1 << 28
+
+
+def read_image(path) -> np.ndarray:
+    """The picture in a file, (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK are converted, transparency lies on white.
+
+    Raises InputError for a file that is missing, no picture, or cut off.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"picture {path}: no such file; check the name") from None
+    except IsADirectoryError:
+        raise InputError(f"picture {path}: expected a picture, got a folder; name a file in it") from None
+    except OSError as error:
+        raise InputError(f"picture {path}: not readable ({error.strerror}); check its permissions") from None
+    if not data:
+        raise InputError(f"picture {path}: the file is empty; copy or download it again")
+    if _is_cut_off(data):
+        raise InputError(f"picture {path}: the file ends in the middle of the picture; copy or download it again")
+    image = _decode(data)
+    if image is None:
+        raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
+    return image
+
+
+def _decode(data):
+    """BGR uint8, or None if OpenCV cannot read the bytes."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
+    try:
+        encoded = np.frombuffer(data, np.uint8)
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        if image is not None and data[:8] == b"\x89PNG\r\n\x1a\n":
+            layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+            if layers is not None and layers.ndim == 3 and layers.shape[2] == 4:
+                image = _on_white(layers)
+        return image
+    except cv2.error:  # larger than OpenCV reads, or broken inside
+        return None
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def _on_white(layers):
+    """(H, W, 4) uint8 or uint16 -> (H, W, 3) uint8: transparent parts show white, as viewers show them."""
+    full = np.iinfo(layers.dtype).max
+    color, alpha = layers[..., :3].astype(np.float32) * (255 / full), layers[..., 3:].astype(np.float32) / full
+    return np.rint(color * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def _is_cut_off(data) -> bool:
+    """Whether a JPEG or PNG lacks its end. OpenCV reads such a file without a word and makes the rest grey."""
+    if data[:2] == b"\xff\xd8":
+        return not _jpeg_ends(data)
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-4096:]
+
+
+def _jpeg_ends(data) -> bool:
+    """Walk a JPEG's segments to its end marker; pictures inside segments (thumbnails) are stepped over."""
+    at = 2
+    while True:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 1 >= len(data):
+            return False
+        marker = data[at + 1]
+        if marker == 0xD9:
+            return True
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # stuffing, fill bytes, restart: no length
+            at += 1 if marker == 0xFF else 2
+        else:
+            at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+
+
+def fit_size(size_wh, short_side):
+    """The size, in whole pixels, of a picture whose short side becomes short_side; the long side is MAX_SIDE at most."""
+    scale = min(short_side / min(size_wh), MAX_SIDE / max(size_wh))
+    return tuple(max(1, round(side * scale)) for side in size_wh)
+
+
+def raise_to_stride(size_wh, stride=STRIDE):
+    """Each side raised to a multiple of stride."""
+    return tuple(-(-side // stride) * stride for side in size_wh)
+
+
+def resize(image, size_wh):
+    """Half-pixel centres; averaging when the picture shrinks (no aliasing from 4000 px), bicubic when it grows."""
+    if (image.shape[1], image.shape[0]) == tuple(size_wh):
+        return image
+    shrinks = size_wh[0] * size_wh[1] < image.shape[0] * image.shape[1]
+    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+
+
+def pad_to_stride(image, stride=STRIDE, color=PAD_COLOR):
+    """The picture with PAD_COLOR added right and below up to a multiple of stride."""
+    height, width = image.shape[:2]
+    to_width, to_height = raise_to_stride((width, height), stride)
+    return cv2.copyMakeBorder(image, 0, to_height - height, 0, to_width - width, cv2.BORDER_CONSTANT, value=color)
+
+
+def normalise(image, divisor):
+    """(H, W, 3) uint8 -> x (1, 3, H, W) float32: value / divisor - 0.5."""
+    x = image.transpose(2, 0, 1)[None].astype(np.float32)
+    x *= 1 / divisor
+    x -= 0.5
+    return x
+
+
+def crop(image, box):
+    """The part of the picture in box (left, top, right, bottom; right and bottom excluded); outside the picture it is black."""
+    left, top, right, bottom = box
+    height, width = image.shape[:2]
+    result = np.zeros((max(bottom - top, 0), max(right - left, 0), 3), image.dtype)
+    x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if x0 < x1 and y0 < y1:
+        result[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
+    return result

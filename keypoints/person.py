@@ -1,0 +1,56 @@
+"""A person's size, and where the face and the hands are."""
+
+import numpy as np
+
+from entity import HEAD_AND_TRUNK_RATIOS, LIMB_RATIOS, LIMBS, Joint
+
+
+def unit_length(pose) -> float:
+    """About the width of the head, in pixels, from the lengths of the limbs that were found; 0 if there is none.
+
+    pose (18, 3): x, y, v. The limbs of head and trunk decide; only where none of them was found, all limbs do.
+    """
+    for ratios in (HEAD_AND_TRUNK_RATIOS, dict(enumerate(LIMB_RATIOS))):
+        lengths = []
+        for limb, ratio in ratios.items():
+            a, b = pose[list(LIMBS[limb])]
+            if a[2] > 0 and b[2] > 0:
+                lengths.append(np.hypot(*(b[:2] - a[:2])) / ratio)
+        if lengths:
+            return float(np.mean(lengths))
+    return 0.0
+
+
+def face_box(pose, unit):
+    """(left, top, right, bottom) in whole pixels around the nose, right and bottom excluded; None without a nose. unit: unit_length.
+
+    A box may reach outside the picture.
+    """
+    nose_x, nose_y, found = pose[Joint.Nose]
+    if not found or unit <= 0:
+        return None
+    return _box(nose_x - unit, nose_y - 1.2 * unit, nose_x + unit, nose_y + 0.8 * unit)
+
+
+def hand_box(pose, unit, wrist, elbow):
+    """The same around a hand: beyond the wrist, along the forearm where the elbow was found; None without a wrist."""
+    wrist_x, wrist_y, found = pose[wrist]
+    if not found or unit <= 0:
+        return None
+    center = np.array([wrist_x, wrist_y])
+    if pose[elbow, 2] > 0:
+        center = center + 0.3 * (center - pose[elbow, :2])
+    half = 0.95 * unit
+    return _box(*(center - half), *(center + half))
+
+
+def hand_boxes(pose, unit) -> dict:
+    """{"left": box or None, "right": box or None}."""
+    return {
+        "left": hand_box(pose, unit, Joint.LeftHand, Joint.LeftElbow),
+        "right": hand_box(pose, unit, Joint.RightHand, Joint.RightElbow),
+    }
+
+
+def _box(left, top, right, bottom):
+    return tuple(int(edge) for edge in (left, top, right, bottom))

@@ -1,0 +1,130 @@
+"""Find the poses of the people in a picture.
+
+    python pose_detector.py lightposenet --img data/people.png
+    python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --precise --out result.png --json result.json
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from entity import STRIDE, Decoding
+from errors import InputError
+from keypoints import cli, draw, results
+from keypoints.image import fit_size, normalise, pad_to_stride, raise_to_stride, read_image, resize
+from keypoints.paf import People, decode
+from keypoints.peaks import resampling_matrix
+from models import ARCHS, open_net
+from models.cache import default_cache_dir
+
+SCALES = (0.5, 1, 1.5, 2)  # of precise mode
+
+
+class PoseDetector:
+    """poses, scores = PoseDetector(net)(image)"""
+
+    def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None):
+        """net: x (1, 3, H, W) float32 -> (pafs, heatmaps), for example models.open_net("lightposenet"); its row `net.arch`, where it has
+        one, says how pictures are normalised and maps are decoded. precise: average the maps of several `scales`.
+        short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own.
+        """
+        arch = getattr(net, "arch", None)
+        self.net = net
+        self.divisor = arch.divisor if arch else 255
+        self.decoding = decoding or (arch.decoding if arch else Decoding())
+        self.scales = tuple(scales) if precise else None
+        self.short_side = short_side
+        self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
+
+    def __call__(self, image):
+        """image (H, W, 3) uint8 BGR -> poses (n, 18, 3) float64: x, y in pixels of the image, v = 2 or 0; scores (n,) float64."""
+        people = self.detect(image)
+        return people.poses, people.scores
+
+    def detect(self, image) -> People:
+        """As __call__, with each joint's confidence."""
+        begin = time.perf_counter()
+        pafs, heatmaps, scale_xy = self._average_scales(image) if self.scales else self._one_scale(image)
+        middle = time.perf_counter()
+        people = decode(pafs, heatmaps, self.decoding)
+        found = people.poses[..., 2:] > 0
+        people.poses[..., :2] = np.where(found, (people.poses[..., :2] + 0.5) * scale_xy - 0.5, 0)
+        self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
+        return people
+
+    def _maps(self, image):
+        pafs, heatmaps = self.net(normalise(image, self.divisor))
+        return pafs[0], heatmaps[0]
+
+    def _one_scale(self, image):
+        """pafs (38, H/8, W/8), heatmaps (19, H/8, W/8), and the pixels of the image per pixel of the network's input, x and y."""
+        size_wh = image.shape[1], image.shape[0]
+        net_wh = raise_to_stride(fit_size(size_wh, self.short_side))
+        return *self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh)
+
+    def _average_scales(self, image):
+        """As _one_scale; the maps of all scales, resampled to the cells of the largest one and averaged."""
+        size_wh = image.shape[1], image.shape[0]
+        sizes = [fit_size(size_wh, max(1, round(self.short_side * scale))) for scale in sorted(self.scales, reverse=True)]
+        largest, mean_pafs, mean_heatmaps = sizes[0], 0, 0
+        n_columns, n_rows = (side // STRIDE for side in raise_to_stride(largest))
+        for net_wh in sizes:
+            pafs, heatmaps = self._maps(pad_to_stride(resize(image, net_wh)))
+            ratio_x, ratio_y = np.divide(net_wh, largest)  # cell g of the largest lies at ratio (g + 0.5) - 0.5 here
+            columns = resampling_matrix(pafs.shape[2], n_columns, 1 / ratio_x, 0.5 * ratio_x - 0.5).astype(np.float32)
+            rows = resampling_matrix(pafs.shape[1], n_rows, 1 / ratio_y, 0.5 * ratio_y - 0.5).astype(np.float32)
+            mean_pafs = mean_pafs + rows @ pafs @ columns.T / len(sizes)
+            mean_heatmaps = mean_heatmaps + rows @ heatmaps @ columns.T / len(sizes)
+        return mean_pafs, mean_heatmaps, np.divide(size_wh, largest)
+
+
+def parser():
+    p = cli.Parser(prog="pose_detector.py", description=__doc__)
+    pose_archs = [name for name, arch in ARCHS.items() if arch.task == "pose"]
+    p.add_argument("arch", choices=pose_archs, metavar="ARCH", help=f"the network: {', '.join(pose_archs)}")
+    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz; may be left out for lightposenet, whose weights ship with the project")
+    p.add_argument("--img", required=True, metavar="PICTURE")
+    p.add_argument("--out", default="result.png", metavar="PICTURE", help="where to draw the result (default: result.png)")
+    p.add_argument("--json", metavar="FILE", help="also write poses and scores")
+    p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
+    p.add_argument("--short_side", type=cli.positive_int, default=368, metavar="PIXELS", help="of the network's input (default: 368)")
+    p.add_argument("--show", action="store_true", help="open a window with the result")
+    cli.add_engine_options(p)
+    return p
+
+
+def detect(options):
+    results.check_image_path(options.out)
+    if options.json:
+        results.check_path(options.json, "--json")
+    if Path(options.out).resolve() == Path(options.img).resolve():
+        raise InputError(f"--out {options.out}: this is the picture itself; choose another name")
+    if options.show:
+        cli.check_screen()
+    image = read_image(options.img)
+    engine = cli.engine_options(options)
+    net = open_net(options.arch, options.weights, **engine, cache_dir=default_cache_dir())
+    detector = PoseDetector(net, precise=options.precise, short_side=options.short_side)
+    people = detector.detect(image)
+    drawn = draw.draw_poses(image, people.poses)
+    results.write_image(options.out, drawn)
+    if options.json:
+        results.write_json(options.json, options.img, (image.shape[1], image.shape[0]), people, arch=options.arch)
+    seconds = detector.seconds
+    prepared = f" (and {net.compile_seconds:.3f} s to prepare it)" if net.compile_seconds else ""
+    count = "1 person" if len(people) == 1 else f"{len(people)} people"
+    print(f"{count}; {options.out}; network {seconds['network'] - net.compile_seconds:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
+    if options.show:
+        cv2.imshow(Path(options.out).name, drawn)
+        cv2.waitKey(0)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
