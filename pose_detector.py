@@ -1,7 +1,7 @@
 """Find the poses of the people in a picture.
 
-    python pose_detector.py lightposenet --img data/people.png
-    python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --precise --out result.png --json result.json
+python pose_detector.py lightposenet --img data/people.png
+python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --precise --out result.png --json result.json
 """
 
 import sys

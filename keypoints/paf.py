@@ -63,9 +63,7 @@ def assemble(pafs, peaks, decoding=Decoding(), nearest=False) -> People:
     """
     persons = group(find_connections(pafs, peaks, decoding, nearest), peaks)
     persons = [
-        person
-        for person in persons
-        if person.count >= decoding.n_subset_limbs_thresh and person.score / person.count >= decoding.subset_score_thresh
+        person for person in persons if person.count >= decoding.n_subset_limbs_thresh and person.score / person.count >= decoding.subset_score_thresh
     ]
     poses, confidences = np.zeros((len(persons), N_JOINTS, 3)), np.zeros((len(persons), N_JOINTS))
     for n, person in enumerate(persons):

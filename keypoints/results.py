@@ -41,7 +41,7 @@ def atomic_file(path):
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
     finally:

@@ -61,7 +61,7 @@ def open_net(arch, weights=None, *, engine="openvino", device=None, precision=No
         raise InputError(f"unknown engine {engine!r}: expected openvino or chainer")
     row = ARCHS[arch]
     if weights is None and row.weights is None:
-        raise InputError(f"{arch} needs weights, which do not ship with the project: name an .npz (README, \"Weights\"), or use lightposenet")
+        raise InputError(f'{arch} needs weights, which do not ship with the project: name an .npz (README, "Weights"), or use lightposenet')
     others = {name: other.shapes for name, other in ARCHS.items() if name != arch}
     parameters = read_weights(weights or row.weights, row.shapes, others)
     if engine == "chainer":

@@ -22,7 +22,7 @@ def read_npz(path) -> dict:
                 raise ValueError
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
-        raise InputError(f"weights {path}: no such file; README, \"Weights\", says how to get them") from None
+        raise InputError(f'weights {path}: no such file; README, "Weights", says how to get them') from None
     except PermissionError:
         raise InputError(f"weights {path}: not readable; check its permissions") from None
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError) as error:

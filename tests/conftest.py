@@ -1,0 +1,51 @@
+"""What the tests share: where ../shared is, seeded weights, and a way to run a script as a user does."""
+
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+needs_shared = pytest.mark.skipif(not (SHARED / "golden").is_dir(), reason=f"{SHARED} with the golden results is not here")
+
+
+def golden(name):
+    """The arrays of a golden file, by key."""
+    with np.load(SHARED / "golden" / name) as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def seeded_weights(shapes) -> dict:
+    """The weights of the golden net_* outputs, for any table: He-scaled normal numbers, seeded by the layer's name (shared/README.md)."""
+    weights = {}
+    for name, shape in shapes.items():
+        if name.endswith("/W"):
+            layer = name.removesuffix("/W")
+            rng = np.random.default_rng(zlib.crc32(layer.encode()))
+            weights[name] = (rng.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))).astype(np.float32)
+            weights[f"{layer}/b"] = (rng.standard_normal(shape[0]) * 0.1).astype(np.float32)
+    return weights
+
+
+def run_script(*arguments, cwd=ROOT, env=None, timeout=120):
+    """Run a script of the project: run_script("pose_detector.py", "lightposenet", ...) -> CompletedProcess with text output."""
+    script, *rest = map(str, arguments)
+    return subprocess.run(
+        [sys.executable, str(ROOT / script), *rest], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def assert_refused(process, *words):
+    """Exit status 2, one line on stderr that holds the words, nothing on stdout."""
+    assert process.returncode == 2, process.stderr
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1
+    assert process.stderr.endswith("\n")
+    for word in words:
+        assert str(word) in process.stderr
