@@ -47,7 +47,7 @@ class PoseDetector:
     def detect(self, image) -> People:
         """As __call__, with each joint's confidence."""
         begin = time.perf_counter()
-        pafs, heatmaps, scale_xy = self._average_scales(image) if self.scales else self._one_scale(image)
+        pafs, heatmaps, scale_xy = self.network_maps(image)
         middle = time.perf_counter()
         people = decode(pafs, heatmaps, self.decoding)
         found = people.poses[..., 2:] > 0
@@ -55,18 +55,21 @@ class PoseDetector:
         self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
         return people
 
+    def network_maps(self, image):
+        """pafs (38, H/8, W/8), heatmaps (19, H/8, W/8), and the pixels of the image per pixel of what the maps lie on, (2,) x and y."""
+        return self._average_scales(image) if self.scales else self._one_scale(image)
+
     def _maps(self, image):
         pafs, heatmaps = self.net(normalise(image, self.divisor))
         return pafs[0], heatmaps[0]
 
     def _one_scale(self, image):
-        """pafs (38, H/8, W/8), heatmaps (19, H/8, W/8), and the pixels of the image per pixel of the network's input, x and y."""
         size_wh = image.shape[1], image.shape[0]
         net_wh = raise_to_stride(fit_size(size_wh, self.short_side))
         return *self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh)
 
     def _average_scales(self, image):
-        """As _one_scale; the maps of all scales, resampled to the cells of the largest one and averaged."""
+        """The maps of all scales, resampled to the cells of the largest one and averaged."""
         size_wh = image.shape[1], image.shape[0]
         sizes = [fit_size(size_wh, max(1, round(self.short_side * scale))) for scale in sorted(self.scales, reverse=True)]
         largest, mean_pafs, mean_heatmaps = sizes[0], 0, 0

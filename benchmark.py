@@ -1,0 +1,164 @@
+"""Measure the speed of every stage and engine on this machine, side by side in one run.
+
+    python benchmark.py
+    python benchmark.py --arch lightposenet --img data/people.png --repeats 20 --update README.md
+
+Compare the ratios, not the milliseconds: machines differ, and so does one machine from hour to hour.
+Networks whose weights are not there run with made-up numbers, which takes the same time.
+"""
+
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from errors import InputError
+from keypoints import cli, results
+from keypoints.draw import draw_poses
+from keypoints.image import read_image
+from keypoints.paf import decode
+from models import ARCHS, open_net
+from pose_detector import PoseDetector
+
+BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
+INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+PICTURE = Path(__file__).parent / "data" / "people.png"
+
+
+def machine() -> str:
+    """One line: processor, cores, instruction sets that matter here, versions."""
+    name, flags = platform.processor() or platform.machine(), ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            elif key.strip() == "flags":
+                flags = value.split()
+    sets = ", ".join(flag for flag in INSTRUCTION_SETS if flag in flags) or "instruction sets unknown"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{package} {version(package)}" for package in ("openvino", "chainer", "numpy"))
+    return f"{name}, {cores} cores ({sets}); Python {platform.python_version()}, {versions}"
+
+
+def made_up_weights(arch, folder) -> Path:
+    """An npz of seeded random weights for a network of ARCHS."""
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, shape in ARCHS[arch].shapes.items():
+        scale = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        weights[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
+    path = Path(folder) / f"{arch}.npz"
+    np.savez(path, **weights)
+    return path
+
+
+def open_nets(arch) -> dict:
+    """{"Chainer f32": net, "OpenVINO f32": net, "OpenVINO bf16": net}: what this machine can run."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = ARCHS[arch].weights or made_up_weights(arch, folder)
+        nets = {"Chainer f32": open_net(arch, weights, engine="chainer")}
+        for precision in ("f32", "bf16"):
+            try:
+                nets[f"OpenVINO {precision}"] = open_net(arch, weights, precision=precision)
+            except InputError:  # not in this processor
+                continue
+    return nets
+
+
+def medians(jobs, repeats) -> dict:
+    """{name: median milliseconds} of jobs {name: function}, run in turn so that a slow moment of the machine meets all of them."""
+    for job in jobs.values():
+        job()
+    seconds = {name: [] for name in jobs}
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            begin = time.perf_counter()
+            job()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: 1000 * statistics.median(values) for name, values in seconds.items()}
+
+
+def network_rows(arch, size_wh, repeats) -> list:
+    """Rows of the table: the forward pass of one network, per engine."""
+    x = np.random.default_rng(0).random((1, 3, size_wh[1], size_wh[0]), dtype=np.float32) - 0.5
+    nets = open_nets(arch)
+    times = medians({name: lambda net=net: net(x) for name, net in nets.items()}, repeats)
+    slowest = max(times.values())
+    return [(f"{arch}, network {size_wh[0]}x{size_wh[1]}", name, ms, slowest / ms) for name, ms in times.items()]
+
+
+def stage_rows(image, picture, repeats) -> list:
+    """Rows of the table: everything around the network, for one picture with LightPoseNet's maps."""
+    detector = PoseDetector(open_net("lightposenet"))
+    pafs, heatmaps, _ = detector.network_maps(image)
+    poses, _ = detector(image)
+    size = f"{image.shape[1]}x{image.shape[0]}, {len(poses)} people"
+    times = medians(
+        {
+            f"read the picture ({size})": lambda: read_image(picture),
+            "decode": lambda: decode(pafs, heatmaps, detector.decoding),
+            "draw": lambda: draw_poses(image, poses),
+            "all with lightposenet, OpenVINO": lambda: draw_poses(image, detector(read_image(picture))[0]),
+        },
+        repeats,
+    )
+    return [(name, "", ms, None) for name, ms in times.items()]
+
+
+def table(rows) -> str:
+    lines = ["| stage | engine | ms | times faster than the slowest |", "|---|---|---:|---:|"]
+    for stage, engine, ms, ratio in rows:
+        lines.append(f"| {stage} | {engine} | {ms:.1f} | {'' if ratio is None else f'{ratio:.1f}'} |")
+    return "\n".join(lines)
+
+
+def update(path, text):
+    """Replace what stands between the markers in a file."""
+    old = Path(path).read_text(encoding="utf-8")
+    if BEGIN not in old or END not in old:
+        raise InputError(f"--update {path}: expected the markers {BEGIN} and {END} in the file; add them where the table belongs")
+    head, tail = old.split(BEGIN)[0], old.split(END)[1]
+    with results.atomic_file(path) as part:
+        part.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
+
+
+def parser():
+    p = cli.Parser(prog="benchmark.py", description=__doc__)
+    p.add_argument("--arch", nargs="+", choices=tuple(ARCHS), default=["lightposenet", "posenet"], help="networks (default: lightposenet posenet)")
+    p.add_argument("--img", default=PICTURE, metavar="PICTURE", help="picture for the stages around the network (default: data/people.png)")
+    p.add_argument("--size", type=cli.positive_int, default=368, metavar="PIXELS", help="sides of the networks' input (default: 368)")
+    p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")
+    p.add_argument("--update", metavar="FILE", help="put the table between the markers in this file, for example README.md")
+    return p
+
+
+def measure(options):
+    if options.size % 8:
+        raise InputError(f"--size {options.size}: expected a multiple of 8")
+    if options.update and not Path(options.update).is_file():
+        raise InputError(f"--update {options.update}: no such file; name one that has the markers {BEGIN} and {END}")
+    image = read_image(options.img)
+    rows = []
+    for arch in options.arch:
+        rows += network_rows(arch, (options.size, options.size), options.repeats)
+    rows += stage_rows(image, options.img, 3 * options.repeats)
+    text = f"{table(rows)}\n\nMeasured on {machine()}."
+    print(text)
+    if options.update:
+        update(options.update, text)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), measure, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
