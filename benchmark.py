@@ -19,11 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from errors import InputError
-from keypoints import cli, results
+from files import atomic_file
+from keypoints import cli
 from keypoints.draw import draw_poses
 from keypoints.image import read_image
 from keypoints.paf import decode
-from models import ARCHS, open_net
+from models import ARCHS, open_net, shapes_of
 from pose_detector import PoseDetector
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
@@ -52,7 +53,7 @@ def made_up_weights(arch, folder) -> Path:
     """An npz of seeded random weights for a network of ARCHS."""
     rng = np.random.default_rng(0)
     weights = {}
-    for name, shape in ARCHS[arch].shapes.items():
+    for name, shape in shapes_of(arch).items():
         scale = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
         weights[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
     path = Path(folder) / f"{arch}.npz"
@@ -126,7 +127,7 @@ def update(path, text):
     if BEGIN not in old or END not in old:
         raise InputError(f"--update {path}: expected the markers {BEGIN} and {END} in the file; add them where the table belongs")
     head, tail = old.split(BEGIN)[0], old.split(END)[1]
-    with results.atomic_file(path) as part:
+    with atomic_file(path) as part:
         part.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
 
 

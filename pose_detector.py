@@ -13,6 +13,7 @@ import numpy as np
 
 from entity import STRIDE, Decoding
 from errors import InputError
+from files import check_path
 from keypoints import cli, draw, results
 from keypoints.image import fit_size, normalise, pad_to_stride, raise_to_stride, read_image, resize
 from keypoints.paf import People, decode
@@ -102,7 +103,7 @@ def parser():
 def detect(options):
     results.check_image_path(options.out)
     if options.json:
-        results.check_path(options.json, "--json")
+        check_path(options.json, "--json")
     if Path(options.out).resolve() == Path(options.img).resolve():
         raise InputError(f"--out {options.out}: this is the picture itself; choose another name")
     if options.show:

@@ -6,6 +6,7 @@ import sys
 
 from errors import InputError
 
+ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED = 2, 130
 
 
@@ -27,7 +28,7 @@ def run(parser, work, argv=None) -> int:
     except InputError as error:
         message = " ".join(str(error).split())
         print(f"{parser.prog}: {message}", file=sys.stderr)
-        return BAD_INPUT
+        return error.status
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -40,7 +41,7 @@ def positive_int(text) -> int:
     except ValueError:
         value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+        raise ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return value
 
 

@@ -3,13 +3,12 @@
 A picture is (H, W, 3) uint8, BGR.
 """
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
 from entity import STRIDE
 from errors import InputError
+from files import read_bytes
 
 MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
@@ -21,15 +20,7 @@ def read_image(path) -> np.ndarray:
 
     Raises InputError for a file that is missing, no picture, or cut off.
     """
-    path = Path(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"picture {path}: no such file; check the name") from None
-    except IsADirectoryError:
-        raise InputError(f"picture {path}: expected a picture, got a folder; name a file in it") from None
-    except OSError as error:
-        raise InputError(f"picture {path}: not readable ({error.strerror}); check its permissions") from None
+    data = read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):

@@ -10,6 +10,22 @@ MIN_VALUE = 1e-3  # of a cell that a Gaussian is laid through
 MAX_CURVATURE = -0.2  # of the logarithm per cell squared: a flatter map has no top worth looking for (the labels' Gaussian has -1.3)
 
 
+# Heatmaps are searched at ENLARGE pixels per cell, after a blur of SIGMA cells. The original has 7 and 0.36; on coco/ val 4 and 0.6, with
+# refine_peaks, gave human-pose-estimation-0001 AP 0.448, against 0.436 with 8 and 0.36 without, in a third of the time.
+ENLARGE = 4
+SIGMA = 0.6
+
+
+def locate_peaks(heatmaps, threshold):
+    """The peaks of a network's heatmaps (J, H, W) float32, without background: smoothed, found, refined.
+
+    Returns peaks (P, 4) float32: joint, x, y, score; x, y in cells of the heatmaps, between them; ordered by joint.
+    """
+    peaks = find_peaks(smooth(heatmaps, ENLARGE, SIGMA * ENLARGE), threshold)
+    peaks[:, 1:3] = (peaks[:, 1:3] + 0.5) / ENLARGE - 0.5
+    return refine_peaks(peaks, heatmaps)
+
+
 def smooth(heatmaps, enlarge=1, sigma=2.5):
     """Enlarge bicubically and blur in one step; both are separable and linear, so each is a matrix, and so is their product.
 

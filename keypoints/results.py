@@ -1,14 +1,13 @@
 """Write results: pictures and JSON. A file appears whole or not at all; what cannot be written is found out before the work begins."""
 
 import json
-import os
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 
 from entity import Joint
 from errors import InputError
+from files import atomic_file, check_path
 
 
 def check_image_path(path):
@@ -21,31 +20,6 @@ def check_image_path(path):
     if not known:
         raise InputError(f"--out {path}: expected a picture's name (.png, .jpg, .bmp, .webp, .tif), got {path.suffix or 'no extension'!r}")
     check_path(path, "--out")
-
-
-def check_path(path, option):
-    """Raise InputError if no file can be written at path."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{option} {path}: expected a file's name, got a folder")
-    if not path.parent.is_dir():
-        raise InputError(f"{option} {path}: the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {path}: the folder {path.parent} is not writable; choose another one")
-
-
-@contextmanager
-def atomic_file(path):
-    """`with atomic_file(path) as part:` write the file `part`; it is renamed to path at the end, or removed after an error."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_image(path, image):

@@ -14,6 +14,8 @@ TRUNK = chain(
     *(conv("conv4_1", 512), conv("conv4_2", 512), conv("conv4_3_CPM", 256), conv(FEATURES, 128)),
 )
 
+VGG19_LAYERS = tuple(layer for layer in TRUNK if not layer.name.endswith("_CPM"))  # these, VGG-19's weights initialise for training
+
 
 def output_name(stage, branch):
     return f"conv5_5_CPM_{branch}" if stage == 1 else f"Mconv7_stage{stage}_{branch}"

@@ -31,10 +31,6 @@ class Arch(NamedTuple):
     def network(self):
         return import_module(f"models.{self.table}").NETWORK
 
-    @property
-    def shapes(self) -> dict:
-        return parameter_shapes(self.network.layers)
-
 
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7)
@@ -45,6 +41,21 @@ ARCHS = {
     "facenet": Arch("FaceNet", "face", 256),
     "handnet": Arch("HandNet", "hand", 256),
 }
+
+
+VGG19 = "vgg19"  # not a network of its own: the layers of posenet that training takes from VGG-19
+
+
+def shapes_of(arch) -> dict:
+    """{"conv1_1/W": (64, 3, 3, 3), ...}: the parameters of a network of ARCHS, or of VGG19."""
+    if arch == VGG19:
+        return parameter_shapes(import_module("models.CocoPoseNet").VGG19_LAYERS)
+    return parameter_shapes(ARCHS[arch].network.layers)
+
+
+def other_shapes(arch) -> dict:
+    """{name: shapes_of(name)} of every other network, to recognise their files."""
+    return {name: shapes_of(name) for name in (*ARCHS, VGG19) if name != arch}
 
 
 def open_net(arch, weights=None, *, engine="openvino", device=None, precision=None, threads=None, cache_dir=None):
@@ -62,8 +73,7 @@ def open_net(arch, weights=None, *, engine="openvino", device=None, precision=No
     row = ARCHS[arch]
     if weights is None and row.weights is None:
         raise InputError(f'{arch} needs weights, which do not ship with the project: name an .npz (README, "Weights"), or use lightposenet')
-    others = {name: other.shapes for name, other in ARCHS.items() if name != arch}
-    parameters = read_weights(weights or row.weights, row.shapes, others)
+    parameters = read_weights(weights or row.weights, shapes_of(arch), other_shapes(arch))
     if engine == "chainer":
         from models.chainer_net import ChainerNet
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from errors import InputError
+from files import atomic_file
 
 # Files made by the original converter lack this layer: its bias stayed zero beside a trained one (facts: 91 of 92 layers were copied).
 FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
@@ -61,11 +62,24 @@ def read_weights(path, shapes, others=()) -> dict:
             raise InputError(f"weights {path}: {name} has shape {array.shape}, expected {shape}; these weights are for another network")
         if array.dtype.kind != "f":
             raise InputError(f"weights {path}: {name} holds {array.dtype}, expected floating point numbers; convert the file again")
-        if not np.isfinite(array).all():
-            raise InputError(f"weights {path}: {name} holds NaN or infinity; the file is damaged or its training diverged, use another one")
+        check_finite(array, f"weights {path}: {name}")
     if FORGOTTEN in shapes and not arrays[FORGOTTEN].any() and arrays[TRAINED].any():
         raise InputError(
             f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
             "original converter; convert the caffemodel again with convert_model.py"
         )
     return {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
+
+
+def write_weights(path, weights):
+    """Write {name: array} as an npz, whole or not at all. The same weights give the same bytes."""
+    with atomic_file(path) as part, part.open("wb") as file:
+        np.savez(file, **weights)
+
+
+def check_finite(array, place):
+    """Raise InputError, beginning with `place`, if the array holds NaN or infinity. The sum tells quickly, and without a copy, that it does not."""
+    with np.errstate(all="ignore"):
+        finite = np.isfinite(array.sum(dtype=np.float64)) or np.isfinite(array).all()
+    if not finite:
+        raise InputError(f"{place} holds NaN or infinity; the file is damaged or its training diverged, use another one")

@@ -1,0 +1,189 @@
+"""Convert weights: a .caffemodel to .npz, or a .caffemodel or .npz to OpenVINO's .xml and .bin.
+
+    python convert_model.py posenet models/pose_iter_440000.caffemodel models/coco_posenet.npz
+    python convert_model.py posenet models/coco_posenet.npz models/FP16/pose_iter_440000.xml --data_type FP16
+    python convert_model.py lightposenet models/light_posenet.npz light.xml --data_type INT8 --calibration FOLDER_OF_PICTURES
+
+All layers are converted, or nothing is written and the exit status is not 0.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from entity import STRIDE
+from errors import InputError
+from files import check_path
+from keypoints import cli
+from keypoints.image import fit_size, normalise, raise_to_stride, read_image, resize
+from keypoints.peaks import locate_peaks
+from models import ARCHS, VGG19, other_shapes, shapes_of
+from models.weights import read_weights, write_weights
+
+DATA_TYPES = ("FP32", "FP16", "INT8")
+INPUT_SHAPE = (1, 3, 368, 368)
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+SAME_JOINT = 8.0  # pixels of the network's input: joints of two data types nearer than this are one joint found by both
+
+
+def input_shape(text) -> tuple:
+    """An argparse type: "1,3,368,368"."""
+    try:
+        shape = tuple(int(part) for part in text.strip("[]()").split(","))
+    except ValueError:
+        shape = ()
+    if len(shape) != 4 or shape[1] != 3 or min(shape) < 1 or shape[2] % STRIDE or shape[3] % STRIDE:
+        raise cli.ArgumentTypeError(f"expected N,3,H,W with H and W multiples of {STRIDE}, got {text!r}")
+    return shape
+
+
+def parser():
+    p = cli.Parser(prog="convert_model.py", description=__doc__)
+    names = (*ARCHS, VGG19)
+    p.add_argument("arch", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({VGG19}: the trunk that training starts from)")
+    p.add_argument("source", metavar="SOURCE", help="a .caffemodel or an .npz")
+    p.add_argument("target", metavar="TARGET", help="an .npz or an .xml; the .xml's .bin is written beside it")
+    p.add_argument("--data_type", choices=DATA_TYPES, default="FP32", help="of the target (default: FP32)")
+    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml (default: 1,3,368,368)")
+    p.add_argument("--dynamic", action="store_true", help="leave N, H and W of the .xml free")
+    p.add_argument("--calibration", metavar="FOLDER", help="INT8: typical pictures")
+    p.add_argument("--max_pictures", type=cli.positive_int, default=200, metavar="N", help="INT8: take this many of them, evenly (default: 200)")
+    p.add_argument("-v", "--verbose", action="store_true", help="list every layer")
+    return p
+
+
+def check_options(options):
+    """Raise InputError for what can be known before the work begins."""
+    source, target = Path(options.source), Path(options.target)
+    if source.suffix not in (".caffemodel", ".npz"):
+        raise InputError(f"{source}: expected a .caffemodel or an .npz, got {source.suffix or 'no extension'!r}")
+    if target.suffix not in (".npz", ".xml"):
+        raise InputError(f"{target}: expected the name of an .npz or an .xml, got {target.suffix or 'no extension'!r}")
+    if source.resolve() == target.resolve():
+        raise InputError(f"{target}: source and target are the same file; name another target")
+    check_path(target, "TARGET")
+    if target.suffix == ".npz":
+        for option in ("input_shape", "dynamic", "calibration"):
+            if getattr(options, option):
+                raise InputError(f"--{option} is for an .xml target; leave it out, or name an .xml")
+        if options.data_type == "INT8":
+            raise InputError("--data_type INT8 is for an .xml target; name an .xml, or choose FP16")
+    elif options.arch == VGG19:
+        raise InputError(f"{VGG19} is only the trunk that training starts from; name an .npz as target")
+    if options.dynamic and options.input_shape:
+        raise InputError("--dynamic and --input_shape exclude each other; leave one of them out")
+    if (options.data_type == "INT8") != bool(options.calibration):
+        raise InputError("--data_type INT8 and --calibration FOLDER belong together: INT8 is calibrated on typical pictures")
+
+
+def load(options) -> dict:
+    """The weights of the source, complete, float32; says what was taken and what was left over."""
+    shapes = shapes_of(options.arch)
+    left_over = []
+    if Path(options.source).suffix == ".npz":
+        weights = read_weights(options.source, shapes, other_shapes(options.arch))
+    else:
+        from models.caffe import read_layers, take_weights
+
+        weights, left_over = take_weights(options.source, read_layers(options.source), shapes)
+    if options.verbose:
+        for name, array in weights.items():
+            print(f"{name:32}{'x'.join(map(str, array.shape)):>16}")
+    n_layers, n_numbers = len(weights) // 2, sum(array.size for array in weights.values())
+    print(f"{options.source}: {n_layers} of {n_layers} layers, {n_numbers:,} numbers")
+    if left_over:
+        print(f"left over, not part of {options.arch}: {', '.join(left_over)}")
+    return weights
+
+
+def convert(options):
+    check_options(options)
+    pictures = find_pictures(options.calibration, options.max_pictures) if options.calibration else []
+    weights = load(options)
+    target = Path(options.target)
+    if target.suffix == ".npz":
+        dtype = np.float16 if options.data_type == "FP16" else np.float32
+        write_weights(target, {name: array.astype(dtype) for name, array in weights.items()})
+    else:
+        convert_to_ir(options, weights, pictures)
+    written = [target] if target.suffix == ".npz" else [target, target.with_suffix(".bin")]
+    print("written: " + ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
+
+
+def convert_to_ir(options, weights, pictures):
+    from models.openvino_ir import make_ir, save_ir
+
+    row = ARCHS[options.arch]
+    shape = None if options.dynamic else options.input_shape or INPUT_SHAPE
+    model = make_ir(options.arch, row, weights, None if pictures else shape)
+    if pictures:
+        from models.openvino_int8 import quantise, run_model
+
+        inputs = [network_input(row, read_image(picture)) for picture in tqdm(pictures, "reading", unit="picture")]
+        quantised = quantise(model, inputs)
+        sample = inputs[:: max(1, len(inputs) // 20)]
+        report(row, run_model(model, sample), run_model(quantised, sample))
+        model = quantised
+        if shape:
+            model.reshape({"data": list(shape)})
+    save_ir(model, options.target, compress_to_fp16=options.data_type == "FP16")
+
+
+def find_pictures(folder, most) -> list:
+    """At most `most` pictures of a folder, spread evenly over their names."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"--calibration {folder}: expected a folder of pictures, and there is none of this name")
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not pictures:
+        raise InputError(f"--calibration {folder}: no pictures in it ({', '.join(sorted(PICTURES))}); name another folder")
+    return pictures[:: -(-len(pictures) // most)]
+
+
+def network_input(row, image):
+    """A picture as the detectors give it to the network: pose with short side 368, face and hand at 368x368."""
+    size_wh = raise_to_stride(fit_size((image.shape[1], image.shape[0]), 368)) if row.task == "pose" else (368, 368)
+    return normalise(resize(image, size_wh), row.divisor)
+
+
+def report(row, before, after):
+    """Say how the maps and the joints of the quantised network (after) differ from those of the FP32 one: per picture lists of outputs."""
+    differences = [np.abs(a - b) for x, y in zip(before, after, strict=True) for a, b in zip(x, y, strict=True)]
+    largest = max(np.abs(a).max() for x in before for a in x)
+    mean = sum(d.sum() for d in differences) / sum(d.size for d in differences)
+    print(
+        f"INT8 against FP32 on {len(before)} pictures: maps differ by {mean:.4f} on average, {max(d.max() for d in differences):.4f} at most (of {largest:.2f})"
+    )
+    n_before = n_after = n_both = 0
+    for x, y in zip(before, after, strict=True):
+        joints, others = find_joints(row, x), find_joints(row, y)
+        n_before, n_after, n_both = n_before + len(joints), n_after + len(others), n_both + count_common(joints, others)
+    print(f"joints found: {n_before} by FP32, {n_after} by INT8, {n_both} by both (within {SAME_JOINT:g} pixels)")
+
+
+def find_joints(row, outputs):
+    """The peaks (P, 4) of the heatmaps, background left out, in pixels of the network's input; outputs: the network's, for one picture."""
+    maps = np.concatenate(outputs, axis=1)[0]
+    heatmaps = maps[-19:-1] if row.task == "pose" else maps[:-1]
+    peaks = locate_peaks(heatmaps, row.decoding.heatmap_peak_thresh)
+    peaks[:, 1:3] = (peaks[:, 1:3] + 0.5) * STRIDE - 0.5
+    return peaks
+
+
+def count_common(peaks, others) -> int:
+    """How many of the peaks (P, 4) have a peak of the same joint within SAME_JOINT pixels among the others (Q, 4)."""
+    if not len(peaks) or not len(others):
+        return 0
+    distance = np.hypot(*(peaks[:, None, 1:3] - others[None, :, 1:3]).transpose(2, 0, 1))
+    distance[peaks[:, None, 0] != others[None, :, 0]] = np.inf
+    return int((distance.min(1) <= SAME_JOINT).sum())
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), convert, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
