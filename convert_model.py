@@ -85,9 +85,9 @@ def load(options) -> dict:
     if Path(options.source).suffix == ".npz":
         weights = read_weights(options.source, shapes, other_shapes(options.arch))
     else:
-        from models.caffe import read_layers, take_weights
+        from models.caffe import read_caffemodel
 
-        weights, left_over = take_weights(options.source, read_layers(options.source), shapes)
+        weights, left_over = read_caffemodel(options.source, shapes)
     if options.verbose:
         for name, array in weights.items():
             print(f"{name:32}{'x'.join(map(str, array.shape)):>16}")
@@ -153,9 +153,8 @@ def report(row, before, after):
     differences = [np.abs(a - b) for x, y in zip(before, after, strict=True) for a, b in zip(x, y, strict=True)]
     largest = max(np.abs(a).max() for x in before for a in x)
     mean = sum(d.sum() for d in differences) / sum(d.size for d in differences)
-    print(
-        f"INT8 against FP32 on {len(before)} pictures: maps differ by {mean:.4f} on average, {max(d.max() for d in differences):.4f} at most (of {largest:.2f})"
-    )
+    most = max(d.max() for d in differences)
+    print(f"INT8 against FP32, {len(before)} pictures: maps differ by {mean:.4f} on average, {most:.4f} at most (of {largest:.2f})")
     n_before = n_after = n_both = 0
     for x, y in zip(before, after, strict=True):
         joints, others = find_joints(row, x), find_joints(row, y)

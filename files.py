@@ -8,10 +8,18 @@ from errors import InputError
 
 
 def read_bytes(path, what, cure="check the name") -> bytes:
-    """The contents of a file. Raises InputError, beginning with `what` ("picture") and ending, where there is no such file, with `cure`."""
+    """The contents of a file; raises as open_binary."""
+    with open_binary(path, what, cure) as file:
+        return file.read()
+
+
+def open_binary(path, what, cure="check the name"):
+    """A file, open for reading. Raises InputError, beginning with `what` ("picture") and ending, where there is no such file, with `cure`."""
     path = Path(path)
     try:
-        return path.read_bytes()
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{what} {path}: expected a file, got a device or a pipe; name a file")
+        return path.open("rb")
     except FileNotFoundError:
         raise InputError(f"{what} {path}: no such file; {cure}") from None
     except IsADirectoryError:

@@ -4,51 +4,88 @@ The file is a protobuf message; models/caffe.proto is our own minimal descriptio
 """
 
 import math
+import os
 from typing import NamedTuple
 
 import numpy as np
 
 from errors import InputError
-from files import read_bytes
+from files import open_binary
 from models.weights import check_finite
 
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
+MAX_FIELDS = 10_000  # of a file; a network has some hundred
 CONVOLUTIONS = (b"Convolution", 4)  # Layer.type in the newer and in the older form
 
 
 class Layer(NamedTuple):
-    """One layer that has weights: blobs are float32 or float64 arrays in the file's own shapes."""
+    """One layer that has weights: blobs are float32 or float64 arrays in the file's own shapes, or None for a layer that nobody wants."""
 
     name: str
     type: object
     blobs: list
 
 
-def read_layers(path) -> list:
-    """The layers of a .caffemodel that hold weights, in the file's order. Raises InputError."""
+def read_layers(path, wanted) -> list:
+    """The layers of a .caffemodel that hold weights, in the file's order. Raises InputError.
+
+    wanted: names of the layers whose blobs are read; the others get none.
+    """
     from google.protobuf.message import DecodeError
 
     from models import caffe_pb2 as pb
 
-    data = read_bytes(path, "caffemodel", 'README, "Weights", says how to get it')
-    try:
-        net = pb.NetParameter.FromString(data)
-        del data
-        messages = [pb.LayerParameter.FromString(layer) for layer in net.layer]
-        messages += [pb.V1LayerParameter.FromString(layer) for layer in net.layers]
-    except DecodeError:
-        raise InputError(
-            f"caffemodel {path}: expected a Caffe network with weights, got something else, or a file cut off; download it again"
-        ) from None
+    kinds = {100: pb.LayerParameter, 2: pb.V1LayerParameter}
     layers = []
-    for message in messages:
-        if message.blobs:
+    try:
+        for number, body in _fields(path, kinds):
+            message = kinds[number].FromString(body)
+            del body
+            if not message.blobs:
+                continue
             name = message.name.decode("utf-8", "backslashreplace")
-            layers.append(Layer(name, message.type, [_array(blob, f"caffemodel {path}: layer {name!r}") for blob in message.blobs]))
+            blobs = [_array(blob, f"caffemodel {path}: layer {name!r}") for blob in message.blobs] if name in wanted else None
+            layers.append(Layer(name, message.type, blobs))
+    except (DecodeError, EOFError):
+        raise InputError(f"caffemodel {path}: expected a Caffe network, got something else or a file cut off; download it again") from None
     if not layers:
-        raise InputError(
-            f"caffemodel {path}: no layer in it has weights; expected a trained network, not its description (.prototxt) or an empty file"
-        )
+        raise InputError(f"caffemodel {path}: expected a trained network, got a file in which no layer has weights; download it again")
     return layers
+
+
+def _fields(path, numbers):
+    """Yield (number, bytes) of the file's fields that have one of the numbers, one at a time. Raises EOFError where the file is no message.
+
+    Source: "Encoding", Protocol Buffers documentation: a field is the varint number << 3 | type, and then its value.
+    """
+    with open_binary(path, "caffemodel", 'README, "Weights", says how to get it') as file:
+        left, count = os.fstat(file.fileno()).st_size, 0
+        while left:
+            tag, tag_bytes = _varint(file)
+            number, kind = tag >> 3, tag & 7
+            length, length_bytes = _varint(file) if kind in (VARINT, BYTES) else ({FIXED64: 8, FIXED32: 4}.get(kind, left + 1), 0)
+            size = 0 if kind == VARINT else length
+            left -= tag_bytes + length_bytes + size
+            count += 1
+            if left < 0 or number == 0 or count > MAX_FIELDS:
+                raise EOFError
+            if number in numbers and kind == BYTES:
+                yield number, file.read(size)
+            else:
+                file.seek(size, os.SEEK_CUR)
+
+
+def _varint(file):
+    """A number of 7 bits a byte, the last byte without the high bit: (number, bytes read)."""
+    value = 0
+    for n in range(10):
+        byte = file.read(1)
+        if not byte:
+            raise EOFError
+        value |= (byte[0] & 0x7F) << (7 * n)
+        if byte[0] < 0x80:
+            return value, n + 1
+    raise EOFError
 
 
 def _array(blob, place):
@@ -63,19 +100,19 @@ def _array(blob, place):
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def take_weights(path, layers, shapes):
-    """The weights of one network out of the layers of a caffemodel.
+def read_caffemodel(path, shapes):
+    """The weights of one network out of a caffemodel.
 
-    layers: of read_layers. shapes: {name: shape} (models.layers.parameter_shapes).
+    shapes: {name: shape} (models.layers.parameter_shapes).
     Returns {name: float32 array} in the table's order, and the names of the layers that were left over.
     Raises InputError (exit status 1) naming what is missing, or (2) what does not fit.
     """
+    wanted = list(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
     by_name = {}
-    for layer in layers:
+    for layer in read_layers(path, set(wanted)):
         if layer.name in by_name:
             raise InputError(f"caffemodel {path}: layer {layer.name!r} is there twice; the file is damaged, download it again")
         by_name[layer.name] = layer
-    wanted = list(dict.fromkeys(name.rpartition("/")[0] for name in shapes))
     missing = [name for name in wanted if name not in by_name]
     if missing:
         few = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
