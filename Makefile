@@ -1,5 +1,6 @@
 # make demo   set everything up and find the people of data/people.png
 # make test   set everything up, lint, run all tests
+# make models download OpenPose's weights and convert them
 # Other Python: make demo PYTHON=python3.13. Other place: make demo VENV=/tmp/venv.
 
 PYTHON ?= python3
@@ -9,13 +10,16 @@ PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
       $(RUN) -m pip --disable-pip-version-check install --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint benchmark venv clean
+.PHONY: help demo models test lint benchmark venv clean
 
 help:
 	@sed -n '/^# /s/^# //p' Makefile
 
 demo: $(VENV)/runtime.stamp
 	$(RUN) pose_detector.py lightposenet --img data/people.png --out result.png
+
+models: $(VENV)/runtime.stamp
+	PYTHON=$(RUN) ./getModels.sh
 
 test: lint
 	$(RUN) -m pytest
