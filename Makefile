@@ -13,7 +13,7 @@ PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
 .PHONY: help demo models test lint benchmark venv clean
 
 help:
-	@sed -n '/^# /s/^# //p' Makefile
+	@sed -n '/^$$/q;s/^# //p' Makefile
 
 demo: $(VENV)/runtime.stamp
 	$(RUN) pose_detector.py lightposenet --img data/people.png --out result.png
@@ -35,6 +35,7 @@ venv: $(VENV)/runtime.stamp
 
 # The stamps are made last, so a set-up that was interrupted starts again.
 $(VENV)/runtime.stamp: requirements.txt constraints.txt
+	@case "$(VENV)" in *" "*) echo "make: VENV=$(VENV) holds a space, which make cannot handle; choose another folder" >&2; exit 2;; esac
 	@command -v "$(PYTHON)" >/dev/null || { echo "make: $(PYTHON) is missing: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $$("$(PYTHON)" --version 2>&1) is too old: Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { echo "make: $(PYTHON) has no venv module: install it (Debian, Ubuntu: apt install python3-venv)" >&2; exit 2; }

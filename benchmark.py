@@ -24,7 +24,7 @@ from keypoints import cli
 from keypoints.draw import draw_poses
 from keypoints.image import read_image
 from keypoints.paf import decode
-from models import ARCHS, open_net, shapes_of
+from models import ARCHS, OURS, open_net, shapes_of
 from pose_detector import PoseDetector
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
@@ -133,7 +133,7 @@ def update(path, text):
 
 def parser():
     p = cli.Parser(prog="benchmark.py", description=__doc__)
-    p.add_argument("--arch", nargs="+", choices=tuple(ARCHS), default=["lightposenet", "posenet"], help="networks (default: lightposenet posenet)")
+    p.add_argument("--arch", nargs="+", choices=OURS, default=["lightposenet", "posenet"], help="networks (default: lightposenet posenet)")
     p.add_argument("--img", default=PICTURE, metavar="PICTURE", help="picture for the stages around the network (default: data/people.png)")
     p.add_argument("--size", type=cli.positive_int, default=368, metavar="PIXELS", help="sides of the networks' input (default: 368)")
     p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")

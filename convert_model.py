@@ -17,15 +17,15 @@ from entity import STRIDE
 from errors import InputError
 from files import check_path
 from keypoints import cli
+from keypoints.compare import SAME_JOINT, count_common
 from keypoints.image import fit_size, normalise, raise_to_stride, read_image, resize
 from keypoints.peaks import locate_peaks
-from models import ARCHS, VGG19, other_shapes, shapes_of
+from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights, write_weights
 
 DATA_TYPES = ("FP32", "FP16", "INT8")
 INPUT_SHAPE = (1, 3, 368, 368)
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
-SAME_JOINT = 8.0  # pixels of the network's input: joints of two data types nearer than this are one joint found by both
 
 
 def input_shape(text) -> tuple:
@@ -41,7 +41,7 @@ def input_shape(text) -> tuple:
 
 def parser():
     p = cli.Parser(prog="convert_model.py", description=__doc__)
-    names = (*ARCHS, VGG19)
+    names = (*OURS, VGG19)
     p.add_argument("arch", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({VGG19}: the trunk that training starts from)")
     p.add_argument("source", metavar="SOURCE", help="a .caffemodel or an .npz")
     p.add_argument("target", metavar="TARGET", help="an .npz or an .xml; the .xml's .bin is written beside it")
@@ -145,7 +145,7 @@ def find_pictures(folder, most) -> list:
 def network_input(row, image):
     """A picture as the detectors give it to the network: pose with short side 368, face and hand at 368x368."""
     size_wh = raise_to_stride(fit_size((image.shape[1], image.shape[0]), 368)) if row.task == "pose" else (368, 368)
-    return normalise(resize(image, size_wh), row.divisor)
+    return normalise(resize(image, size_wh), row.scale, row.offset)
 
 
 def report(row, before, after):
@@ -169,15 +169,6 @@ def find_joints(row, outputs):
     peaks = locate_peaks(heatmaps, row.decoding.heatmap_peak_thresh)
     peaks[:, 1:3] = (peaks[:, 1:3] + 0.5) * STRIDE - 0.5
     return peaks
-
-
-def count_common(peaks, others) -> int:
-    """How many of the peaks (P, 4) have a peak of the same joint within SAME_JOINT pixels among the others (Q, 4)."""
-    if not len(peaks) or not len(others):
-        return 0
-    distance = np.hypot(*(peaks[:, None, 1:3] - others[None, :, 1:3]).transpose(2, 0, 1))
-    distance[peaks[:, None, 0] != others[None, :, 0]] = np.inf
-    return int((distance.min(1) <= SAME_JOINT).sum())
 
 
 def main(argv=None) -> int:

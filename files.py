@@ -1,5 +1,7 @@
 """Files: read one or say in one line why not; write one whole or not at all."""
 
+import contextlib
+import errno
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,46 +10,84 @@ from errors import InputError
 
 
 def read_bytes(path, what, cure="check the name") -> bytes:
-    """The contents of a file; raises as open_binary."""
+    """The contents of a file. Raises InputError, beginning with `what` ("picture") and ending, where there is no such file, with `cure`."""
     with open_binary(path, what, cure) as file:
-        return file.read()
+        try:
+            return file.read()
+        except OSError as error:
+            raise InputError(f"{what} {path}: not readable ({error.strerror}); check the disk, or name another file") from None
 
 
 def open_binary(path, what, cure="check the name"):
-    """A file, open for reading. Raises InputError, beginning with `what` ("picture") and ending, where there is no such file, with `cure`."""
+    """A file, open for reading; raises as read_bytes. Pipes and devices, which may never end, are refused."""
     path = Path(path)
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if path.is_dir():
+            raise InputError(f"{what} {path}: expected a file, got a folder; name a file in it")
+        if path.exists() and not path.is_file():
             raise InputError(f"{what} {path}: expected a file, got a device or a pipe; name a file")
         return path.open("rb")
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{what} {path}: no such file; {cure}") from None
-    except IsADirectoryError:
-        raise InputError(f"{what} {path}: expected a file, got a folder; name a file in it") from None
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: a null character in the name; RuntimeError: links in a circle
         raise InputError(f"{what} {path}: not readable ({getattr(error, 'strerror', None) or error}); check name and permissions") from None
 
 
 def check_path(path, option):
-    """Raise InputError if no file can be written at path."""
+    """Raise InputError if no file can be written at path: a folder, a device, a missing or unwritable folder around it."""
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{option} {path}: expected a file's name, got a folder")
-    if not path.parent.is_dir():
-        raise InputError(f"{option} {path}: the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{option} {path}: the folder {path.parent} is not writable; choose another one")
+    try:
+        if path.is_dir():
+            raise InputError(f"{option} {path}: expected a file's name, got a folder")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{option} {path}: expected a file's name, got a device or a pipe")
+        if not path.parent.is_dir():
+            raise InputError(f"{option} {path}: the folder {path.parent} does not exist; create it first")
+        target = _target(path)
+        if len(os.fsencode(target.name)) > 255:
+            raise OSError(errno.ENAMETOOLONG, "the name is too long")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise InputError(f"{option} {path}: the folder {target.parent} is not writable; choose another one")
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{option} {path}: cannot be written ({getattr(error, 'strerror', None) or error}); choose another name") from None
+
+
+def is_same_file(path, other) -> bool:
+    """Whether two names mean one file, that is there or would be."""
+    try:
+        return os.path.realpath(path) == os.path.realpath(other)
+    except OSError:
+        return False
 
 
 @contextmanager
 def atomic_file(path):
-    """`with atomic_file(path) as part:` write the file `part`; it is renamed to path at the end, or removed after an error."""
+    """`with atomic_file(path) as part:` write the file `part`; it is renamed to path at the end, or removed after an error.
+
+    Where path is a link, the file it points to is written. Raises InputError where that fails.
+    """
     path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield part
-        part.replace(path)
+        target = _target(path)
+        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
+        try:
+            yield part
+            part.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def _target(path):
+    """The file that a link points to, or the path itself."""
+    if not path.is_symlink():
+        return path
+    with contextlib.suppress(FileNotFoundError):  # a link to a file that is still to come
+        path.stat()  # links in a circle: OSError
+    return Path(os.path.realpath(path))

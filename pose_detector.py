@@ -6,19 +6,15 @@ python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --
 
 import sys
 import time
-from pathlib import Path
 
-import cv2
 import numpy as np
 
 from entity import STRIDE, Decoding
-from errors import InputError
-from files import check_path
 from keypoints import cli, draw, results
-from keypoints.image import fit_size, normalise, pad_to_stride, raise_to_stride, read_image, resize
+from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, raise_to_stride, resize
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
-from models import ARCHS, open_net
+from models import ARCHS, OURS, open_net
 from models.cache import default_cache_dir
 
 SCALES = (0.5, 1, 1.5, 2)  # of precise mode
@@ -34,7 +30,7 @@ class PoseDetector:
         """
         arch = getattr(net, "arch", None)
         self.net = net
-        self.divisor = arch.divisor if arch else 255
+        self.scale, self.offset = (arch.scale, arch.offset) if arch else (1 / 255, -0.5)
         self.decoding = decoding or (arch.decoding if arch else Decoding())
         self.scales = tuple(scales) if precise else None
         self.short_side = short_side
@@ -61,8 +57,19 @@ class PoseDetector:
         return self._average_scales(image) if self.scales else self._one_scale(image)
 
     def _maps(self, image):
-        pafs, heatmaps = self.net(normalise(image, self.divisor))
+        pafs, heatmaps = self.net(normalise(image, self.scale, self.offset))
+        check_maps(pafs, heatmaps)
         return pafs[0], heatmaps[0]
+
+    def draw(self, image, people):
+        """A copy of the image with the people's skeletons."""
+        return draw.draw_poses(image, people.poses)
+
+    def to_json(self, people) -> dict:
+        return results.people_to_json(people)
+
+    def describe(self, people) -> str:
+        return "1 person" if len(people) == 1 else f"{len(people)} people"
 
     def _one_scale(self, image):
         size_wh = image.shape[1], image.shape[0]
@@ -87,43 +94,24 @@ class PoseDetector:
 
 def parser():
     p = cli.Parser(prog="pose_detector.py", description=__doc__)
-    pose_archs = [name for name, arch in ARCHS.items() if arch.task == "pose"]
+    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
     p.add_argument("arch", choices=pose_archs, metavar="ARCH", help=f"the network: {', '.join(pose_archs)}")
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz; may be left out for lightposenet, whose weights ship with the project")
-    p.add_argument("--img", required=True, metavar="PICTURE")
-    p.add_argument("--out", default="result.png", metavar="PICTURE", help="where to draw the result (default: result.png)")
-    p.add_argument("--json", metavar="FILE", help="also write poses and scores")
+    cli.add_picture_options(p)
     p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
-    p.add_argument("--short_side", type=cli.positive_int, default=368, metavar="PIXELS", help="of the network's input (default: 368)")
-    p.add_argument("--show", action="store_true", help="open a window with the result")
+    cli.add_short_side(p)
     cli.add_engine_options(p)
     return p
 
 
 def detect(options):
-    results.check_image_path(options.out)
-    if options.json:
-        check_path(options.json, "--json")
-    if Path(options.out).resolve() == Path(options.img).resolve():
-        raise InputError(f"--out {options.out}: this is the picture itself; choose another name")
-    if options.show:
-        cli.check_screen()
-    image = read_image(options.img)
     engine = cli.engine_options(options)
-    net = open_net(options.arch, options.weights, **engine, cache_dir=default_cache_dir())
-    detector = PoseDetector(net, precise=options.precise, short_side=options.short_side)
-    people = detector.detect(image)
-    drawn = draw.draw_poses(image, people.poses)
-    results.write_image(options.out, drawn)
-    if options.json:
-        results.write_json(options.json, options.img, (image.shape[1], image.shape[0]), people, arch=options.arch)
-    seconds = detector.seconds
-    prepared = f" (and {net.compile_seconds:.3f} s to prepare it)" if net.compile_seconds else ""
-    count = "1 person" if len(people) == 1 else f"{len(people)} people"
-    print(f"{count}; {options.out}; network {seconds['network'] - net.compile_seconds:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
-    if options.show:
-        cv2.imshow(Path(options.out).name, drawn)
-        cv2.waitKey(0)
+
+    def open_detector():
+        net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
+        return PoseDetector(net, precise=options.precise, short_side=options.short_side)
+
+    cli.run_on_picture(options, open_detector)
 
 
 def main(argv=None) -> int:

@@ -2,9 +2,18 @@
 
 import argparse
 import os
+import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
+import cv2
+
+from entity import STRIDE
 from errors import InputError
+from files import check_path, is_same_file
+from keypoints import results
+from keypoints.image import MAX_SIDE, read_image
 
 ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -22,9 +31,14 @@ class Parser(argparse.ArgumentParser):
 
 def run(parser, work, argv=None) -> int:
     """Parse argv, call work(options), return the exit status; what the user can mend becomes one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     options = parser.parse_args(argv)
     try:
-        return work(options) or 0
+        status = work(options) or 0
+        sys.stdout.flush()
+        return status
     except InputError as error:
         message = " ".join(str(error).split())
         print(f"{parser.prog}: {message}", file=sys.stderr)
@@ -32,27 +46,108 @@ def run(parser, work, argv=None) -> int:
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
-def positive_int(text) -> int:
-    """An argparse type: 1, 2, ..."""
+def whole_number(text, least=1, most=None) -> int:
+    """An argparse type: least, least + 1, ... most."""
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+        value = None
+    if value is None or value < least or (most is not None and value > most):
+        expected = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ArgumentTypeError(f"expected a whole number {expected}, got {text!r}")
     return value
 
 
+positive_int = whole_number
+
+
+def add_short_side(parser, what=""):
+    """--short_side."""
+    kind = partial(whole_number, least=STRIDE, most=MAX_SIDE)
+    parser.add_argument("--short_side", type=kind, default=368, metavar="PIXELS", help=f"{what}of the network's input (default: 368)")
+
+
+def add_picture_options(parser):
+    """--img, --out, --json, --show."""
+    parser.add_argument("--img", required=True, metavar="PICTURE")
+    parser.add_argument("--out", default="result.png", metavar="PICTURE", help="where to draw the result (default: result.png)")
+    parser.add_argument("--json", metavar="FILE", help="also write what was found, as numbers")
+    parser.add_argument("--show", action="store_true", help="open a window with the result")
+
+
+def run_on_picture(options, open_detector):
+    """Read --img, detect, write --out and --json, say what was found and how long it took; all that can be checked is checked first.
+
+    open_detector() -> detector with detect(image) -> found, draw(image, found) -> picture, to_json(found) -> dict, describe(found) -> text,
+    the network `net`, and `seconds` {"network", "decode"} of the last picture.
+    """
+    results.check_image_path(options.out)
+    if options.json is not None:
+        check_path(options.json, "--json")
+    check_distinct(options, inputs=("img", "weights", "xml", "bin"), outputs=("out", "json"))
+    if options.show:
+        check_screen()
+    image = read_image(options.img)
+    detector = open_detector()
+    found = detector.detect(image)
+    drawn = detector.draw(image, found)
+    contents = {options.out: results.encode_image(options.out, drawn)}
+    if options.json is not None:
+        text = results.to_json_text(options.img, (image.shape[1], image.shape[0]), arch=options.arch, **detector.to_json(found))
+        contents[options.json] = text.encode()
+    results.write_files(contents)
+    prepare, seconds = detector.net.compile_seconds, detector.seconds
+    prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
+    print(f"{detector.describe(found)}; {options.out}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
+    if options.show:
+        cv2.imshow(Path(options.out).name, drawn)
+        cv2.waitKey(0)
+
+
+def check_distinct(options, inputs, outputs):
+    """Raise InputError if an output would overwrite an input or another output; names of options, of which some may be absent."""
+    taken = [name for name in inputs if getattr(options, name, None)]
+    for name in outputs:
+        path = getattr(options, name, None)
+        if not path:
+            continue
+        for other in taken:
+            if is_same_file(path, getattr(options, other)):
+                raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
+        taken.append(name)
+
+
 def add_engine_options(parser):
-    """--engine, --gpu, --device, --precision, --threads."""
+    """--engine and --gpu, and OpenVINO's options."""
     group = parser.add_argument_group("engine")
     group.add_argument("--engine", choices=("openvino", "chainer"), help="default: openvino; chainer with --gpu")
-    group.add_argument("--gpu", type=int, default=-1, metavar="N", help="run Chainer on this GPU, through CuPy (-1: no GPU)")
-    group.add_argument("--device", help="OpenVINO's device (default: CPU)")
-    group.add_argument("--precision", choices=("f32", "bf16", "f16"), help="OpenVINO's precision (default: the device's own choice)")
-    group.add_argument("--threads", type=positive_int, metavar="N", help="OpenVINO's threads (default: all cores)")
+    group.add_argument(
+        "--gpu", type=partial(whole_number, least=-1), default=-1, metavar="N", help="run Chainer on this GPU, through CuPy (-1: none)"
+    )
+    add_openvino_options(parser)
+
+
+def add_openvino_options(parser):
+    """--device, --precision, --threads, --streams, --hint."""
+    group = parser.add_argument_group("OpenVINO")
+    group.add_argument("--device", help="(default: CPU)")
+    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help="default: the device's own choice; int8 needs a quantised .xml")
+    group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help="default: all cores")
+    group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side (default: as --hint says)")
+    group.add_argument("--hint", choices=("latency", "throughput"), help="what to be quick at (default: latency)")
+
+
+OPENVINO_OPTIONS = ("device", "precision", "threads", "streams", "hint")
+
+
+def openvino_options(options) -> dict:
+    """The keyword arguments of models.open_net from the options of add_openvino_options that were given."""
+    return {name: getattr(options, name) for name in OPENVINO_OPTIONS if getattr(options, name) is not None}
 
 
 def engine_options(options) -> dict:
@@ -61,14 +156,18 @@ def engine_options(options) -> dict:
     if engine == "openvino":
         if options.gpu >= 0:
             raise InputError("--gpu is for --engine chainer; OpenVINO's devices are named by --device, for example --device GPU")
-        return {"engine": engine, "device": options.device or "CPU", "precision": options.precision, "threads": options.threads}
-    for name in ("device", "precision", "threads"):
+        return {"engine": engine, **openvino_options(options)}
+    for name in OPENVINO_OPTIONS:
         if getattr(options, name) is not None:
             raise InputError(f"--{name} is for --engine openvino; Chainer's device is chosen by --gpu")
     return {"engine": engine, "device": options.gpu}
 
 
 def check_screen():
-    """Raise InputError where no window can be opened (OpenCV would abort the process)."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise InputError("--show: there is no screen here (DISPLAY is not set); leave --show out and open the file that --out names")
+    """Raise InputError where no window can be opened. Tried out in a process of its own, for OpenCV aborts the one in which it fails."""
+    cure = "leave --show out and open the file that --out names"
+    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
+        raise InputError(f"--show: there is no screen here (DISPLAY is not set); {cure}")
+    attempt = subprocess.run([sys.executable, "-c", "import cv2; cv2.namedWindow('test')"], capture_output=True, check=False)
+    if attempt.returncode:
+        raise InputError(f"--show: this machine's screen cannot be used by OpenCV; {cure}")

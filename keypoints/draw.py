@@ -1,9 +1,11 @@
 """Draw skeletons. Coordinates between the pixels are honoured, and lines are as wide as picture and person bear."""
 
+import itertools
+
 import cv2
 import numpy as np
 
-from entity import EAR_LIMBS, JOINT_COLORS, LIMB_COLORS, LIMBS
+from entity import EAR_LIMBS, FACE_COLOR, FACE_LINES, FINGER_COLORS, HAND_FINGERS, JOINT_COLORS, LIMB_COLORS, LIMBS
 
 SHIFT = 4  # OpenCV draws at 1 / 16 pixel
 
@@ -28,6 +30,35 @@ def draw_poses(image, poses):
         for joint, point in enumerate(pose):
             if point[2] > 0:
                 cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
+    return canvas
+
+
+def draw_face(image, keypoints):
+    """A copy of the picture with the lines and points of a face; keypoints (70, 3): x, y, confidence in pixels, NaN where missing."""
+    lines = [(np.array([*points, points[0]] if closed else points), FACE_COLOR) for points, closed in FACE_LINES]
+    return _draw_points(image, keypoints, lines)
+
+
+def draw_hand(image, keypoints):
+    """A copy of the picture with the fingers of a hand, a hue each; keypoints (21, 3): x, y, confidence in pixels, NaN where missing."""
+    return _draw_points(image, keypoints, list(zip(map(np.array, HAND_FINGERS), FINGER_COLORS, strict=True)))
+
+
+def _draw_points(image, keypoints, lines):
+    """lines: (indices of the points along a line, colour)."""
+    canvas = np.ascontiguousarray(image).copy()
+    found = np.isfinite(keypoints[:, 0])
+    if not found.any():
+        return canvas
+    extent = np.ptp(keypoints[found, :2], axis=0).max()
+    width = max(1, round(min(min(image.shape[:2]) / 110, extent / 80)))
+    for indices, color in lines:
+        for a, b in itertools.pairwise(indices):
+            if found[a] and found[b]:
+                cv2.line(canvas, _fixed(keypoints[a]), _fixed(keypoints[b]), color, width, cv2.LINE_AA, SHIFT)
+    colors = dict.fromkeys(range(len(keypoints)), FACE_COLOR) | {int(i): color for indices, color in lines for i in indices}
+    for index in np.flatnonzero(found):
+        cv2.circle(canvas, _fixed(keypoints[index]), round(max(1.5, width) * (1 << SHIFT)), colors[int(index)], cv2.FILLED, cv2.LINE_AA, SHIFT)
     return canvas
 
 

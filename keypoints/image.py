@@ -3,6 +3,8 @@
 A picture is (H, W, 3) uint8, BGR.
 """
 
+import zlib
+
 import cv2
 import numpy as np
 
@@ -12,7 +14,7 @@ from files import read_bytes
 
 MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
-MAX_PIXELS = 1 << 28
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_image(path) -> np.ndarray:
@@ -24,7 +26,7 @@ def read_image(path) -> np.ndarray:
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
-        raise InputError(f"picture {path}: the file ends in the middle of the picture; copy or download it again")
+        raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
     image = _decode(data)
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
@@ -37,7 +39,7 @@ def _decode(data):
     try:
         encoded = np.frombuffer(data, np.uint8)
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        if image is not None and data[:8] == b"\x89PNG\r\n\x1a\n":
+        if image is not None and data[:8] == PNG:
             layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
             if layers is not None and layers.ndim == 3 and layers.shape[2] == 4:
                 image = _on_white(layers)
@@ -56,10 +58,26 @@ def _on_white(layers):
 
 
 def _is_cut_off(data) -> bool:
-    """Whether a JPEG or PNG lacks its end. OpenCV reads such a file without a word and makes the rest grey."""
+    """Whether a JPEG or PNG lacks its end, or a PNG's checksums are wrong. OpenCV makes the rest grey, or complains on stderr."""
     if data[:2] == b"\xff\xd8":
         return not _jpeg_ends(data)
-    return data[:8] == b"\x89PNG\r\n\x1a\n" and b"IEND" not in data[-4096:]
+    return data[:8] == PNG and not _png_ends(data)
+
+
+def _png_ends(data) -> bool:
+    """Walk a PNG's chunks, each with its checksum, to the last one; what follows it does not matter."""
+    at = 8
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        body = data[at + 4 : at + 8 + length]
+        if zlib.crc32(body) != int.from_bytes(data[at + 8 + length : at + 12 + length], "big"):
+            return False
+        if body[:4] == b"IEND":
+            return True
+        if body[:4] == b"IHDR" and 0 in (int.from_bytes(body[4:8], "big"), int.from_bytes(body[8:12], "big")):
+            return False
+        at += 12 + length
+    return False
 
 
 def _jpeg_ends(data) -> bool:
@@ -104,11 +122,11 @@ def pad_to_stride(image, stride=STRIDE, color=PAD_COLOR):
     return cv2.copyMakeBorder(image, 0, to_height - height, 0, to_width - width, cv2.BORDER_CONSTANT, value=color)
 
 
-def normalise(image, divisor):
-    """(H, W, 3) uint8 -> x (1, 3, H, W) float32: value / divisor - 0.5."""
+def normalise(image, scale=1 / 255, offset=-0.5):
+    """(H, W, 3) uint8 -> x (1, 3, H, W) float32: value * scale + offset."""
     x = image.transpose(2, 0, 1)[None].astype(np.float32)
-    x *= 1 / divisor
-    x -= 0.5
+    x *= scale
+    x += offset
     return x
 
 
@@ -121,3 +139,9 @@ def crop(image, box):
     if x0 < x1 and y0 < y1:
         result[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
     return result
+
+
+def check_maps(*maps):
+    """Raise InputError if a network answered numbers that are none."""
+    if not all(np.isfinite(array.sum(dtype=np.float64)) for array in maps):
+        raise InputError("the network answers NaN or infinity: its weights are damaged or its training diverged, or use --precision f32")

@@ -4,6 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
+MAX_PEAKS = 128  # of one joint
 CUBIC_A = -0.75  # Keys' parameter as OpenCV has it
 BLUR_TRUNCATE = 4  # the Gaussian ends at this many sigmas
 MIN_VALUE = 1e-3  # of a cell that a Gaussian is laid through
@@ -16,14 +17,24 @@ ENLARGE = 4
 SIGMA = 0.6
 
 
-def locate_peaks(heatmaps, threshold):
+def locate_peaks(heatmaps, threshold, find=None):
     """The peaks of a network's heatmaps (J, H, W) float32, without background: smoothed, found, refined.
 
+    find: find_peaks (all peaks, the default) or find_maxima (one for each map).
     Returns peaks (P, 4) float32: joint, x, y, score; x, y in cells of the heatmaps, between them; ordered by joint.
     """
-    peaks = find_peaks(smooth(heatmaps, ENLARGE, SIGMA * ENLARGE), threshold)
+    peaks = (find or find_peaks)(smooth(heatmaps, ENLARGE, SIGMA * ENLARGE), threshold)
+    peaks = _highest(peaks)
     peaks[:, 1:3] = (peaks[:, 1:3] + 0.5) / ENLARGE - 0.5
     return refine_peaks(peaks, heatmaps)
+
+
+def _highest(peaks):
+    """At most MAX_PEAKS of each joint, the highest ones, in their old order: maps that are nothing but noise must not cost gigabytes."""
+    by_height = np.lexsort((-peaks[:, 3], peaks[:, 0]))
+    joint = peaks[by_height, 0]
+    rank = np.arange(len(peaks)) - np.searchsorted(joint, joint)
+    return peaks[np.sort(by_height[rank < MAX_PEAKS])]
 
 
 def smooth(heatmaps, enlarge=1, sigma=2.5):
@@ -95,6 +106,18 @@ def find_peaks(heatmaps, threshold):
         ny, nx = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
         keep &= above(value, heatmaps[joint, ny, nx]) | ((ny == y) & (nx == x))
     return np.stack([joint, x, y, value], axis=1)[keep].astype(np.float32)
+
+
+def find_maxima(heatmaps, threshold):
+    """The highest pixel of each smoothed map. heatmaps (J, H, W) float32.
+
+    Returns peaks (P, 4) float32 as find_peaks does, one for each map whose maximum is above the threshold.
+    """
+    joints, width = len(heatmaps), heatmaps.shape[2]
+    flat = heatmaps.reshape(joints, -1)
+    y, x = np.divmod(flat.argmax(1), width)
+    value = flat.max(1)
+    return np.stack([np.arange(joints), x, y, value], axis=1)[value > threshold].astype(np.float32)
 
 
 def refine_peaks(peaks, heatmaps):

@@ -1,29 +1,29 @@
 """Write results: pictures and JSON. A file appears whole or not at all; what cannot be written is found out before the work begins."""
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from entity import Joint
 from errors import InputError
 from files import atomic_file, check_path
 
+FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
+
 
 def check_image_path(path):
     """Raise InputError if no picture can be written there: an unknown extension, or a place that cannot be written."""
     path = Path(path)
-    try:
-        known = bool(path.suffix) and cv2.haveImageWriter(path.name)
-    except cv2.error:
-        known = False
-    if not known:
-        raise InputError(f"--out {path}: expected a picture's name (.png, .jpg, .bmp, .webp, .tif), got {path.suffix or 'no extension'!r}")
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"--out {path}: expected a picture's name ({', '.join(FORMATS)}), got {path.suffix or 'no extension'!r}")
     check_path(path, "--out")
 
 
-def write_image(path, image):
-    """Write a picture (H, W, 3) uint8 BGR in the format of the extension."""
+def encode_image(path, image) -> bytes:
+    """A picture (H, W, 3) uint8 BGR in the format of path's extension. Raises InputError if it does not fit the format."""
     try:
         done, data = cv2.imencode(Path(path).suffix, image)
     except cv2.error:
@@ -31,28 +31,37 @@ def write_image(path, image):
     if not done:
         height, width = image.shape[:2]
         raise InputError(f"{path}: a picture of {width}x{height} cannot be written in this format; choose .png")
-    with atomic_file(path) as part:
-        part.write_bytes(data.tobytes())
+    return data.tobytes()
 
 
-def people_to_json(people) -> list:
-    """Each person as {"score", "keypoints"}: per joint [x, y, confidence] in pixels, or null where it was not found.
+def write_image(path, image):
+    """Write a picture (H, W, 3) uint8 BGR in the format of the extension."""
+    write_files({path: encode_image(path, image)})
 
-    Also {"pose"}: the (18, 3) array as it is, x, y, v. people: keypoints.paf.People.
-    """
+
+def people_to_json(people) -> dict:
+    """{"joints": names, "people": [{"score", "keypoints"}]}; keypoints as points_to_json. people: keypoints.paf.People."""
     persons = []
     for pose, score, confidences in zip(*people, strict=True):
-        keypoints = [
-            [round(float(x), 3), round(float(y), 3), round(float(confidence), 4)] if v > 0 else None
-            for (x, y, v), confidence in zip(pose, confidences, strict=True)
-        ]
-        persons.append({"score": round(float(score), 4), "keypoints": keypoints})
-    return persons
+        points = np.where(pose[:, 2:] > 0, np.column_stack([pose[:, :2], confidences]), np.nan)
+        persons.append({"score": round(float(score), 4), "keypoints": points_to_json(points)})
+    return {"joints": [joint.name for joint in Joint], "people": persons}
 
 
-def write_json(path, picture, size_wh, people, **facts):
-    """One picture's people: {"image", "width", "height", facts..., "joints": names, "people": [...]}."""
+def points_to_json(points) -> list:
+    """points (n, 3): x, y, confidence, NaN where missing -> per point [x, y, confidence] or None."""
+    return [[round(float(x), 3), round(float(y), 3), round(float(c), 4)] if np.isfinite(x) else None for x, y, c in points]
+
+
+def to_json_text(picture, size_wh, **facts) -> str:
+    """One picture's result: {"image", "width", "height", facts...}."""
     document = {"image": str(picture), "width": size_wh[0], "height": size_wh[1], **facts}
-    document |= {"joints": [joint.name for joint in Joint], "people": people_to_json(people)}
-    with atomic_file(path) as part:
-        part.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return json.dumps(document, indent=1) + "\n"
+
+
+def write_files(contents):
+    """Write {path: bytes}, all or none of them."""
+    with ExitStack() as stack:
+        parts = [stack.enter_context(atomic_file(path)) for path in contents]
+        for part, content in zip(parts, contents.values(), strict=True):
+            part.write_bytes(content)

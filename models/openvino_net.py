@@ -1,7 +1,8 @@
 """Run a table of layers with OpenVINO: the fast engine on a CPU. Needs no Chainer."""
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from concurrent.futures import Future
 
 import numpy as np
 
@@ -64,48 +65,107 @@ class OpenVinoNet:
     The model is compiled once per shape of x; the last MAX_COMPILED shapes stay ready.
     """
 
-    def __init__(self, network, weights, device="CPU", precision=None, threads=None, cache_dir=None):
-        """precision: f32, bf16, f16, or None for the device's own choice. threads: None is all. cache_dir: compiled models are kept
-        there for the next start (None: nowhere). Raises InputError for a device or precision that is not to be had."""
-        self.outputs = network.outputs
+    def __init__(self, model, outputs, device="CPU", precision=None, threads=None, cache_dir=None, hint="latency", streams=None):
+        """model: an ov.Model with one input (N, 3, H, W), such as build_model makes. outputs: models.layers.Output rows, what is answered.
+        precision: f32, bf16, f16, int8 (of a model that was quantised), or None for the device's own choice. threads: None is all.
+        cache_dir: compiled models are kept there for the next start (None: nowhere). hint: latency or throughput. streams: pictures that
+        the device works on side by side (None: as the hint says). Raises InputError for a device or precision that is not to be had.
+        """
+        self.outputs = outputs
         self.core = ov.Core()
         self.device = device
-        _check_device(self.core, device)
-        self.config = {"PERFORMANCE_HINT": "LATENCY"}
-        if precision is not None:
+        check_device(self.core, device)
+        self.config = {"PERFORMANCE_HINT": hint.upper()}
+        if streams is not None:
+            self.config["NUM_STREAMS"] = str(streams)
+        if precision == "int8":
+            _check_quantised(model)
+        elif precision is not None:
             _check_precision(self.core, device, precision)
             self.config["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
         if threads is not None:
             self.config["INFERENCE_NUM_THREADS"] = threads
         self.cache_config = {"CACHE_DIR": str(cache_dir)} if cache_dir is not None and make_room(cache_dir) else {}
-        self.model = build_model(network, weights)
-        self.compiled = OrderedDict()
+        self.model = model
+        self.compiled = OrderedDict()  # shape -> ov.CompiledModel and its request
         self.n_compiled = 0
         self.compile_seconds = 0.0  # so far
 
     def __call__(self, x) -> tuple:
         x = np.ascontiguousarray(x, np.float32)
-        results = self._request(x.shape).infer({INPUT: x}, share_inputs=True)
+        _, request = self._compile(x.shape)
+        return self._answer(request.infer([x], share_inputs=True))
+
+    def stream(self, items):
+        """Answer many pictures, several at a time: items yields (anything, x); yields (the same thing, tuple of arrays), in order.
+
+        At most as many pictures as the device takes side by side, and one more, are on their way; while the device works on them,
+        the caller works on what was yielded and on the next item. x of one shape after another is quickest.
+        """
+        waiting, queue, shape = deque(), None, None
+        for thing, x in items:
+            x = np.ascontiguousarray(x, np.float32)
+            if x.shape != shape:
+                while waiting:
+                    yield waiting.popleft().result()
+                shape, queue = x.shape, self._queue(x.shape)
+            while len(waiting) > len(queue):
+                yield waiting.popleft().result()
+            future = Future()
+            waiting.append(future)
+            queue.start_async([x], (future, thing), share_inputs=True)
+        while waiting:
+            yield waiting.popleft().result()
+
+    def _queue(self, shape):
+        compiled, _ = self._compile(shape)
+        queue = ov.AsyncInferQueue(compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+
+        def done(request, userdata):
+            future, thing = userdata
+            try:
+                arrays = {output: np.array(request.get_tensor(output).data) for output in compiled.outputs}
+                future.set_result((thing, self._answer(arrays)))
+            except Exception as error:
+                future.set_exception(error)
+
+        queue.set_callback(done)
+        return queue
+
+    def _answer(self, results) -> tuple:
         arrays = {name: array for output, array in results.items() for name in output.names}
         return tuple(arrays[layer][:, start:stop] for layer, start, stop in self.outputs)
 
-    def _request(self, shape):
-        request = self.compiled.pop(shape, None)
-        if request is None:
+    def _compile(self, shape):
+        pair = self.compiled.pop(shape, None)
+        if pair is None:
             begin = time.perf_counter()
             model = self.model.clone()
-            model.reshape({INPUT: list(shape)})
+            model.reshape(list(shape))
             config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
-            request = self.core.compile_model(model, self.device, config).create_infer_request()
+            try:
+                compiled = self.core.compile_model(model, self.device, config)
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1]
+                available = ", ".join(self.core.available_devices)
+                raise InputError(f"--device {self.device}: OpenVINO cannot run the network there ({reason}); name one of {available}") from None
+            pair = compiled, compiled.create_infer_request()
             self.n_compiled += 1
             self.compile_seconds += time.perf_counter() - begin
-        self.compiled[shape] = request
+        self.compiled[shape] = pair
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
-        return request
+        return pair
 
 
-def _check_device(core, device):
+def _check_quantised(model):
+    if not any(op.get_type_name() == "FakeQuantize" for op in model.get_ops()):
+        cure = "convert it first (convert_model.py --data_type INT8 --calibration FOLDER), and name that .xml"
+        raise InputError(f"--precision int8: this file is not quantised; {cure}")
+
+
+def check_device(core, device):
+    """Raise InputError if this machine has no such device."""
     available = core.available_devices
     if device.split(".")[0].split(":")[0] not in {*(name.split(".")[0] for name in available), "AUTO", "HETERO", "MULTI", "BATCH"}:
         raise InputError(f"--device {device}: OpenVINO finds {', '.join(available)} on this machine; name one of these")

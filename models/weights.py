@@ -1,12 +1,12 @@
 """Weights, read strictly: every parameter of the table, nothing left over, every shape right, every number finite, or nothing at all."""
 
 import zipfile
-from pathlib import Path
+import zlib
 
 import numpy as np
 
 from errors import InputError
-from files import atomic_file
+from files import atomic_file, open_binary
 
 # Files made by the original converter lack this layer: its bias stayed zero beside a trained one (facts: 91 of 92 layers were copied).
 FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
@@ -14,19 +14,16 @@ FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
 
 def read_npz(path) -> dict:
     """{name: array} of an npz file, without executing anything in it. Raises InputError."""
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"weights {path}: expected an .npz file, got a folder; name the file in it")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if not isinstance(arrays, np.lib.npyio.NpzFile):
-                raise ValueError
-            return {name: arrays[name] for name in arrays.files}
-    except FileNotFoundError:
-        raise InputError(f'weights {path}: no such file; README, "Weights", says how to get them') from None
-    except PermissionError:
-        raise InputError(f"weights {path}: not readable; check its permissions") from None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError) as error:
+        with open_binary(path, "weights", 'README, "Weights", says how to get them') as file:
+            if file.read(4) != b"PK\x03\x04":
+                raise zipfile.BadZipFile
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except InputError:
+        raise
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError, zlib.error) as error:
         pickled = "pickle" in str(error).lower()
         got = "Python objects (pickle), which are never loaded" if pickled else "something else, or a damaged copy"
         raise InputError(f"weights {path}: expected an .npz file of plain arrays, got {got}; copy or convert it again") from None
@@ -62,13 +59,16 @@ def read_weights(path, shapes, others=()) -> dict:
             raise InputError(f"weights {path}: {name} has shape {array.shape}, expected {shape}; these weights are for another network")
         if array.dtype.kind != "f":
             raise InputError(f"weights {path}: {name} holds {array.dtype}, expected floating point numbers; convert the file again")
-        check_finite(array, f"weights {path}: {name}")
     if FORGOTTEN in shapes and not arrays[FORGOTTEN].any() and arrays[TRAINED].any():
         raise InputError(
             f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
             "original converter; convert the caffemodel again with convert_model.py"
         )
-    return {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
+    with np.errstate(over="ignore"):
+        weights = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
+    for name, array in weights.items():
+        check_finite(array, f"weights {path}: {name}")
+    return weights
 
 
 def write_weights(path, weights):

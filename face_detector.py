@@ -1,0 +1,56 @@
+"""Find the 70 points of a face in a picture of a face.
+
+python face_detector.py facenet models/facenet.npz --img data/face.png
+python face_detector.py facenet models/facenet.npz --img data/face.png --out result.png --json result.json
+"""
+
+import sys
+
+from entity import FACE_PEAK_THRESH
+from keypoints import cli, draw
+from keypoints.points import PointDetector
+from models import open_net
+from models.cache import default_cache_dir
+
+
+class FaceDetector(PointDetector):
+    """keypoints = FaceDetector(net)(image)"""
+
+    def __init__(self, net, threshold=FACE_PEAK_THRESH):
+        """net: as PointDetector's, for example models.open_net("facenet", "models/facenet.npz")."""
+        super().__init__(net, threshold)
+
+    def __call__(self, image):
+        """image (H, W, 3) uint8 BGR, filled by a face -> (70, 3) float64: x, y in pixels, confidence; NaN for a point not found."""
+        return self.detect_batch([image])[0]
+
+    detect = __call__
+
+    def detect_batch(self, images) -> list:
+        """As __call__, for several pictures of any sizes at once."""
+        return self.detect_crops(images, [False] * len(images))
+
+    def draw(self, image, keypoints):
+        return draw.draw_face(image, keypoints)
+
+
+def parser():
+    p = cli.Parser(prog="face_detector.py", description=__doc__)
+    p.add_argument("arch", choices=["facenet"], metavar="ARCH", help="the network: facenet")
+    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
+    cli.add_picture_options(p)
+    cli.add_engine_options(p)
+    return p
+
+
+def detect(options):
+    engine = cli.engine_options(options)
+    cli.run_on_picture(options, lambda: FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

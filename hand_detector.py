@@ -1,0 +1,65 @@
+"""Find the 21 points of a hand in a picture of a hand.
+
+python hand_detector.py handnet models/handnet.npz --img hand.png --hand right
+python hand_detector.py handnet models/handnet.npz --img hand.png --hand left --out result.png --json result.json
+"""
+
+import sys
+
+from entity import HAND_PEAK_THRESH
+from keypoints import cli, draw
+from keypoints.points import PointDetector
+from models import open_net
+from models.cache import default_cache_dir
+
+
+class HandDetector(PointDetector):
+    """keypoints = HandDetector(net)(image, "left")"""
+
+    def __init__(self, net, threshold=HAND_PEAK_THRESH, hand="right"):
+        """net: as PointDetector's, for example models.open_net("handnet", "models/handnet.npz"). hand: which one, where a call does not say."""
+        super().__init__(net, threshold)
+        self.hand = hand
+
+    def __call__(self, image, hand=None):
+        """image (H, W, 3) uint8 BGR, filled by a hand; hand "left" or "right" (the network knows right hands, a left one is mirrored for it).
+
+        Returns (21, 3) float64: x, y in pixels of the image, confidence; NaN for a point not found.
+        """
+        return self.detect_batch([image], [hand or self.hand])[0]
+
+    detect = __call__
+
+    def detect_batch(self, images, hands) -> list:
+        """As __call__, for several pictures of any sizes at once; hands: "left" or "right" of each."""
+        return self.detect_crops(images, [hand == "left" for hand in hands])
+
+    def draw(self, image, keypoints):
+        return draw.draw_hand(image, keypoints)
+
+
+def parser():
+    p = cli.Parser(prog="hand_detector.py", description=__doc__)
+    p.add_argument("arch", choices=["handnet"], metavar="ARCH", help="the network: handnet")
+    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
+    p.add_argument("--hand", choices=["left", "right"], default="right", help="which hand it is (default: right)")
+    cli.add_picture_options(p)
+    cli.add_engine_options(p)
+    return p
+
+
+def detect(options):
+    engine = cli.engine_options(options)
+
+    def open_detector():
+        return HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand)
+
+    cli.run_on_picture(options, open_detector)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The points of faces and hands: one place for each map of a network that looks at a crop."""
+
+import time
+
+import numpy as np
+
+from keypoints.image import check_maps, normalise, resize
+from keypoints.peaks import find_maxima, locate_peaks
+from keypoints.results import points_to_json
+
+SIZE_WH = (368, 368)  # of the network's input; a crop is stretched to it
+MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB for each
+
+
+class PointDetector:
+    """What the detectors of faces and hands share. keypoints = detector(image)"""
+
+    def __init__(self, net, threshold):
+        """net: x (N, 3, 368, 368) float32 -> (heatmaps (N, points + 1, 46, 46),), background last; its row `net.arch`, where it has one,
+        says how pictures are normalised. threshold: a point's peak is above it."""
+        arch = getattr(net, "arch", None)
+        self.net = net
+        self.scale, self.offset = (arch.scale, arch.offset) if arch else (1 / 256, -0.5)
+        self.threshold = threshold
+        self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
+
+    def detect_crops(self, crops, mirrored) -> list:
+        """Find the points of each crop.
+
+        crops: pictures (H, W, 3) uint8 BGR of any sizes. mirrored: per crop whether the network sees its mirror image.
+        Returns per crop (points, 3) float64: x, y, confidence in pixels of the crop; NaN for a point that was not found.
+        """
+        results, self.seconds = [], {"network": 0.0, "decode": 0.0}
+        for begin in range(0, len(crops), MAX_BATCH):
+            part = list(zip(crops[begin : begin + MAX_BATCH], mirrored[begin : begin + MAX_BATCH], strict=True))
+            start = time.perf_counter()
+            inputs = [resize(crop[:, ::-1] if mirror else crop, SIZE_WH) for crop, mirror in part]
+            (heatmaps,) = self.net(np.concatenate([normalise(x, self.scale, self.offset) for x in inputs]))
+            check_maps(heatmaps)
+            middle = time.perf_counter()
+            for maps, (crop, mirror) in zip(heatmaps, part, strict=True):
+                results.append(decode_points(maps[:, :, ::-1] if mirror else maps, (crop.shape[1], crop.shape[0]), self.threshold))
+            self.seconds["network"] += middle - start
+            self.seconds["decode"] += time.perf_counter() - middle
+        return results
+
+    def to_json(self, keypoints) -> dict:
+        return {"points": points_to_json(keypoints)}
+
+    def describe(self, keypoints) -> str:
+        return f"{np.isfinite(keypoints[:, 0]).sum()} of {len(keypoints)} points"
+
+
+def decode_points(heatmaps, size_wh, threshold):
+    """heatmaps (points + 1, h, w) of a crop of size_wh -> (points, 3) float64: x, y, confidence in pixels of the crop, NaN where missing."""
+    peaks = locate_peaks(np.ascontiguousarray(heatmaps[:-1]), threshold, find_maxima)
+    cells_wh = np.array([heatmaps.shape[2], heatmaps.shape[1]])
+    keypoints = np.full((len(heatmaps) - 1, 3), np.nan)
+    joint = peaks[:, 0].astype(int)
+    keypoints[joint, :2] = (peaks[:, 1:3] + 0.5) * (np.array(size_wh) / cells_wh) - 0.5
+    keypoints[joint, 2] = peaks[:, 3]
+    return keypoints

@@ -1,0 +1,57 @@
+"""Find poses, or the points of a face or a hand, with a network of OpenVINO (.xml and .bin). No Chainer is needed.
+
+python pose_detectorIE.py posenet --img data/person.png --xml models/FP32/pose_iter_440000.xml --bin models/FP32/pose_iter_440000.bin
+python pose_detectorIE.py facenet --img data/face.png --xml models/FP16/pose_iter_116000.xml
+python pose_detectorIE.py human-pose-estimation-0001 --img data/people.png --xml models/human-pose-estimation-0001.xml
+"""
+
+import sys
+
+from face_detector import FaceDetector
+from hand_detector import HandDetector
+from keypoints import cli
+from models import ARCHS, open_net
+from models.cache import default_cache_dir
+from pose_detector import PoseDetector
+
+
+def parser():
+    p = cli.Parser(prog="pose_detectorIE.py", description=__doc__)
+    p.add_argument("arch", choices=tuple(ARCHS), metavar="ARCH", help=f"the network: {', '.join(ARCHS)}")
+    p.add_argument("--xml", metavar="FILE", help="the network: .xml, .onnx, .pb, or an .npz; may be left out for lightposenet")
+    p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
+    cli.add_picture_options(p)
+    p.add_argument("--precise", action="store_true", help="pose: average four scales")
+    cli.add_short_side(p, "pose: ")
+    p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
+    p.add_argument("--input_scale", type=float, metavar="S", help="input = picture * S + O (default: as the file or the network's row says)")
+    p.add_argument("--input_offset", type=float, metavar="O")
+    cli.add_openvino_options(p)
+    return p
+
+
+def open_detector(options):
+    net = open_net(
+        options.arch,
+        options.xml,
+        bin=options.bin,
+        scale=options.input_scale,
+        offset=options.input_offset,
+        cache_dir=default_cache_dir(),
+        **cli.openvino_options(options),
+    )
+    if net.arch.task == "pose":
+        return PoseDetector(net, precise=options.precise, short_side=options.short_side)
+    return FaceDetector(net) if net.arch.task == "face" else HandDetector(net, hand=options.hand)
+
+
+def detect(options):
+    cli.run_on_picture(options, lambda: open_detector(options))
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
