@@ -46,11 +46,31 @@ class PoseDetector:
         begin = time.perf_counter()
         pafs, heatmaps, scale_xy = self.network_maps(image)
         middle = time.perf_counter()
+        people = self._people(pafs, heatmaps, scale_xy)
+        self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
+        return people
+
+    def stream(self, images):
+        """Yield (image, People) for each of the images, in order, while the network already works on the next ones.
+
+        images: (H, W, 3) uint8 BGR each, an iterable that may be endless; quickest where they have one size. For `precise` one at a time.
+        """
+        if self.scales:
+            yield from ((image, self.detect(image)) for image in images)
+            return
+        inputs = ((image, normalise(resize(image, self._net_wh(image)), self.scale, self.offset)) for image in images)
+        for image, (pafs, heatmaps) in self.net.stream(inputs):
+            check_maps(pafs, heatmaps)
+            yield image, self._people(pafs[0], heatmaps[0], np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
+
+    def _people(self, pafs, heatmaps, scale_xy):
         people = decode(pafs, heatmaps, self.decoding)
         found = people.poses[..., 2:] > 0
         people.poses[..., :2] = np.where(found, (people.poses[..., :2] + 0.5) * scale_xy - 0.5, 0)
-        self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
         return people
+
+    def _net_wh(self, image):
+        return raise_to_stride(fit_size((image.shape[1], image.shape[0]), self.short_side))
 
     def network_maps(self, image):
         """pafs (38, H/8, W/8), heatmaps (19, H/8, W/8), and the pixels of the image per pixel of what the maps lie on, (2,) x and y."""
@@ -72,9 +92,8 @@ class PoseDetector:
         return "1 person" if len(people) == 1 else f"{len(people)} people"
 
     def _one_scale(self, image):
-        size_wh = image.shape[1], image.shape[0]
-        net_wh = raise_to_stride(fit_size(size_wh, self.short_side))
-        return *self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh)
+        net_wh = self._net_wh(image)
+        return *self._maps(resize(image, net_wh)), np.divide((image.shape[1], image.shape[0]), net_wh)
 
     def _average_scales(self, image):
         """The maps of all scales, resampled to the cells of the largest one and averaged."""

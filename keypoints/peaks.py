@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from keypoints.threads import one_blas_thread
+
 MAX_PEAKS = 128  # of one joint
 CUBIC_A = -0.75  # Keys' parameter as OpenCV has it
 BLUR_TRUNCATE = 4  # the Gaussian ends at this many sigmas
@@ -46,8 +48,9 @@ def smooth(heatmaps, enlarge=1, sigma=2.5):
     """
     height, width = heatmaps.shape[-2:]
     rows, columns = smoothing_matrix(height, enlarge, sigma), smoothing_matrix(width, enlarge, sigma)
-    wide = heatmaps.reshape(-1, width) @ columns.T  # one large product is faster than many small ones
-    return rows @ wide.reshape(*heatmaps.shape[:-1], -1)
+    with one_blas_thread():
+        wide = heatmaps.reshape(-1, width) @ columns.T  # one large product is faster than many small ones
+        return rows @ wide.reshape(*heatmaps.shape[:-1], -1)
 
 
 @lru_cache(maxsize=64)

@@ -64,6 +64,11 @@ class ChainerNet:
             outputs = self.chain(self.device.send(np.asarray(x, np.float32)), slice(-1, None))[0]
         return tuple(chainer.get_device("@numpy").send(output.array) for output in outputs)
 
+    def stream(self, items):
+        """items yields (anything, x); yields (the same thing, tuple of arrays), in order, one at a time."""
+        for thing, x in items:
+            yield thing, self(x)
+
 
 def _device(number):
     """The chainer device of a GPU number, tried out."""

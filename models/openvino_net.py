@@ -113,7 +113,7 @@ class OpenVinoNet:
                 yield waiting.popleft().result()
             future = Future()
             waiting.append(future)
-            queue.start_async([x], (future, thing), share_inputs=True)
+            queue.start_async([x], (future, thing, x), share_inputs=True)  # x lives until its answer is there
         while waiting:
             yield waiting.popleft().result()
 
@@ -122,7 +122,7 @@ class OpenVinoNet:
         queue = ov.AsyncInferQueue(compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
 
         def done(request, userdata):
-            future, thing = userdata
+            future, thing, _ = userdata
             try:
                 arrays = {output: np.array(request.get_tensor(output).data) for output in compiled.outputs}
                 future.set_result((thing, self._answer(arrays)))

@@ -294,8 +294,11 @@ def test_group_merges():
 
 
 def test_group_goes_on_with_a_merged_person():
-    """All its peaks belong to it: a later limb extends it, and one inside it changes nothing (no real limbs do this; group() does not know)."""
-    (one,) = grouped(**{**MERGING, "peaks": [*MERGING["peaks"], (17, 0.0625)], "limb_17": [(3, 4, 32.0), (0, 2, 128.0)], "limb_18": [(3, 5, 64.0)]})
+    """All its peaks belong to it: a later limb extends it from any of them, and one inside it changes nothing.
+
+    (No real limbs go on like this, from the ear and from nose to shoulder; group() does not know.)
+    """
+    (one,) = grouped(**{**MERGING, "peaks": [*MERGING["peaks"], (17, 0.0625)], "limb_17": [(3, 4, 32.0), (0, 2, 128.0)], "limb_18": [(4, 5, 64.0)]})
     assert one.joints == {0: 0, 1: 1, 2: 2, 14: 3, 16: 4, 17: 5}
     assert one.score == sum(score for _, score in MERGING["peaks"]) + 4 + 8 + 16 + 32 + 0.0625 + 64
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from keypoints.peaks import find_peaks, locate_peaks, refine_peaks, resampling_matrix, smooth
+from keypoints.peaks import MAX_PEAKS, find_maxima, find_peaks, locate_peaks, refine_peaks, resampling_matrix, smooth
 
 SIGMA = 7 / 8  # of the labels' Gaussian, cells
 
@@ -129,6 +129,50 @@ def test_find_peaks_wants_more_than_the_threshold():
 def test_find_peaks_in_empty_maps(shape):
     for value in (0, -1):
         assert find_peaks(np.full(shape, value, np.float32), 0.05).shape == (0, 4)
+
+
+@pytest.mark.parametrize("levels", [None, 4])
+def test_find_maxima(levels):
+    """The highest pixel of each map, the first of equal ones; maps not above the threshold have none."""
+    heatmaps = np.random.default_rng(3).random((40, 6, 9), dtype=np.float32)
+    if levels:
+        heatmaps = np.floor(heatmaps * levels) / np.float32(levels)
+    heatmaps[::3] *= 0.4
+    expected = []
+    for joint, heatmap in enumerate(heatmaps):
+        value, y, x = max((value, -y, -x) for (y, x), value in np.ndenumerate(heatmap))
+        if value > 0.5:
+            expected.append((joint, -x, -y, value))
+    assert 0 < len(expected) < 40
+    result = find_maxima(heatmaps, 0.5)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, np.array(expected, np.float32))
+    assert find_maxima(heatmaps, heatmaps.max()).shape == (0, 4)
+
+
+def test_locate_peaks_one_per_map():
+    """With find_maxima: the higher of two, refined."""
+    two = gaussians(np.array([[5.3, 4.2], [14.6, 9.1]]), (20, 15)) * np.float32([0.5, 0.9])[:, None, None]
+    heatmaps = np.stack([two.max(0), two[0], 0 * two[0]])
+    peaks = locate_peaks(heatmaps, 0.1, find_maxima)
+    assert peaks[:, 0].tolist() == [0, 1]
+    np.testing.assert_allclose(peaks[:, 1:3], [[14.6, 9.1], [5.3, 4.2]], rtol=0, atol=1e-3)
+
+
+def test_locate_peaks_keeps_the_highest_of_too_many():
+    """A map of noise has more peaks than any crowd; a joint whose map is clean loses none, and the order stays."""
+    heatmaps = np.random.default_rng(4).random((3, 60, 80), dtype=np.float32)
+    heatmaps[1] = gaussians(np.array([[30.2, 20.7]]), (80, 60))[0]
+    everything = find_peaks(smooth(heatmaps, 4, 2.4), 0.05)
+    peaks = locate_peaks(heatmaps, 0.05)
+    assert MAX_PEAKS >= 100
+    for joint in (0, 2):
+        every, kept = everything[everything[:, 0] == joint], peaks[peaks[:, 0] == joint]
+        assert len(every) > len(kept) == MAX_PEAKS
+        highest = np.sort(every[:, 3])[-MAX_PEAKS:]
+        np.testing.assert_array_equal(kept[:, 3], every[every[:, 3] >= highest[0], 3])
+    assert (peaks[:, 0] == 1).sum() == 1
+    assert (np.diff(peaks[:, 0]) >= 0).all()
 
 
 def gaussians(tops, size_wh, sigma=SIGMA):
