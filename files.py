@@ -2,11 +2,15 @@
 
 import contextlib
 import errno
+import itertools
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
 from errors import InputError
+
+_counter = itertools.count()  # of the part files of this process
 
 
 def read_bytes(path, what, cure="check the name") -> bytes:
@@ -73,9 +77,11 @@ def atomic_file(path):
     path = Path(path)
     try:
         target = _target(path)
-        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
+        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.{next(_counter)}.part")
         try:
             yield part
+            if target.exists():
+                shutil.copymode(target, part)
             part.replace(target)
         finally:
             with contextlib.suppress(OSError):

@@ -138,9 +138,7 @@ def add_openvino_options(parser):
     group.add_argument("--device", help="(default: CPU)")
     group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help="default: the device's own choice; int8 needs a quantised .xml")
     group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help="default: all cores")
-    group.add_argument(
-        "--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side"
-    )
+    group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side")
     group.add_argument("--hint", choices=("latency", "throughput"), help="what to be quick at (default: latency)")
 
 

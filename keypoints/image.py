@@ -14,6 +14,7 @@ from files import read_bytes
 
 MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
+JPEG = b"\xff\xd8"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -39,15 +40,26 @@ def _decode(data):
     try:
         encoded = np.frombuffer(data, np.uint8)
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        if image is not None and data[:8] == PNG:
+        if image is not None and data[:2] != JPEG:
             layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
-            if layers is not None and layers.ndim == 3 and layers.shape[2] == 4:
-                image = _on_white(layers)
+            if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.dtype in (np.uint8, np.uint16):
+                image = _on_white(_turn_like(layers, image))
         return image
     except cv2.error:  # larger than OpenCV reads, or broken inside
         return None
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def _turn_like(layers, image):
+    """layers (h, w, 4), which OpenCV does not turn as EXIF says, turned like the same picture (H, W, 3), which it does."""
+    small = layers[..., :3] if layers.dtype == np.uint8 else layers[..., :3] // 257
+    for mirrored in (False, True):
+        for quarter_turns in range(4):
+            turned = np.rot90(small[:, ::-1] if mirrored else small, quarter_turns)
+            if turned.shape == image.shape and np.abs(turned.astype(np.int16) - image).max() <= 1:
+                return np.rot90(layers[:, ::-1] if mirrored else layers, quarter_turns)
+    return layers
 
 
 def _on_white(layers):
@@ -59,7 +71,7 @@ def _on_white(layers):
 
 def _is_cut_off(data) -> bool:
     """Whether a JPEG or PNG lacks its end, or a PNG's checksums are wrong. OpenCV makes the rest grey, or complains on stderr."""
-    if data[:2] == b"\xff\xd8":
+    if data[:2] == JPEG:
         return not _jpeg_ends(data)
     return data[:8] == PNG and not _png_ends(data)
 
@@ -111,8 +123,10 @@ def resize(image, size_wh):
     """Half-pixel centres; averaging when the picture shrinks (no aliasing from 4000 px), bicubic when it grows."""
     if (image.shape[1], image.shape[0]) == tuple(size_wh):
         return image
-    shrinks = size_wh[0] * size_wh[1] < image.shape[0] * image.shape[1]
-    return cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    smaller_wh = min(size_wh[0], image.shape[1]), min(size_wh[1], image.shape[0])  # a side may shrink while the other one grows
+    if smaller_wh != (image.shape[1], image.shape[0]):
+        image = cv2.resize(image, smaller_wh, interpolation=cv2.INTER_AREA)
+    return image if smaller_wh == tuple(size_wh) else cv2.resize(image, size_wh, interpolation=cv2.INTER_CUBIC)
 
 
 def pad_to_stride(image, stride=STRIDE, color=PAD_COLOR):
@@ -143,5 +157,7 @@ def crop(image, box):
 
 def check_maps(*maps):
     """Raise InputError if a network answered numbers that are none."""
-    if not all(np.isfinite(array.sum(dtype=np.float64)) for array in maps):
+    with np.errstate(all="ignore"):
+        finite = all(np.isfinite(array.sum(dtype=np.float64)) for array in maps)
+    if not finite:
         raise InputError("the network answers NaN or infinity: its weights are damaged or its training diverged, or use --precision f32")

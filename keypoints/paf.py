@@ -76,7 +76,8 @@ def find_connections(pafs, peaks, decoding, nearest=False) -> list:
     first = np.searchsorted(peaks[:, 0], np.arange(N_JOINTS + 1))
     read = _read_nearest if nearest else _read_bilinear
     width = pafs.shape[2]
-    t = np.linspace(0, 1, decoding.n_integ_points)
+    n = decoding.n_integ_points
+    t = np.linspace(0, 1, n) if nearest else (np.arange(n) + 0.5) / n  # at the ends themselves a field is half as strong
     connections = []
     for limb, (a, b) in enumerate(LIMBS):
         from_xy = peaks[first[a] : first[a + 1], None, 1:3].astype(np.float64)  # (A, 1, 2)

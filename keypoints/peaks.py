@@ -50,7 +50,7 @@ def smooth(heatmaps, enlarge=1, sigma=2.5):
     rows, columns = smoothing_matrix(height, enlarge, sigma), smoothing_matrix(width, enlarge, sigma)
     with one_blas_thread():
         wide = heatmaps.reshape(-1, width) @ columns.T  # one large product is faster than many small ones
-        return rows @ wide.reshape(*heatmaps.shape[:-1], -1)
+        return rows @ wide.reshape(*heatmaps.shape[:-1], len(columns))
 
 
 @lru_cache(maxsize=64)
@@ -97,7 +97,7 @@ def find_peaks(heatmaps, threshold):
     """The local maxima of smoothed heatmaps, at whole pixels.
 
     heatmaps (J, H, W) float32, one map per joint, without background. A peak is above the threshold and above its 4 neighbours
-    (of equal neighbours the last one counts, so that a maximum between two pixels is found once).
+    (of equal neighbours the last one counts, so that a maximum between two pixels is found once; a level step on a slope counts too).
     Returns peaks (P, 4) float32: joint, x, y, score; x, y in pixels of heatmaps; ordered by joint, y, x.
     """
     _, height, width = heatmaps.shape

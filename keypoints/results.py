@@ -24,10 +24,13 @@ def check_image_path(path):
 
 def encode_image(path, image) -> bytes:
     """A picture (H, W, 3) uint8 BGR in the format of path's extension. Raises InputError if it does not fit the format."""
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
     try:
         done, data = cv2.imencode(Path(path).suffix, image)
     except cv2.error:
         done = False
+    finally:
+        cv2.utils.logging.setLogLevel(level)
     if not done:
         height, width = image.shape[:2]
         raise InputError(f"{path}: a picture of {width}x{height} cannot be written in this format; choose .png")

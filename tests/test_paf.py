@@ -176,15 +176,15 @@ def test_each_limb_reads_its_own_channels(limb, nearest):
 
 
 def test_score_is_the_mean_of_ten_samples():
-    """The field's line integral as a sum (eq. 11): at both ends and at eight places between them."""
+    """The field's line integral as a sum (eq. 11): in the middles of ten parts; with whole pixels, as the original, from end to end."""
     pafs = constant_pafs(0, (0, 0))
     pafs[0] = np.random.default_rng(0).uniform(0.1, 1, pafs.shape[1:])
     peaks = two_peaks(0, (2.3, 4.6), (15.8, 4.6))
-    x = np.linspace(2.3, 15.8, 10)
+    x = 2.3 + 13.5 * (np.arange(10) + 0.5) / 10
     samples = scipy.ndimage.map_coordinates(pafs[0].astype(np.float64), [np.full(10, 4.6), x], order=1)
     assert one_score(pafs, peaks) == pytest.approx(samples.mean(), abs=1e-6)
-    assert one_score(pafs, peaks, nearest=True) == pytest.approx(pafs[0, 5, np.rint(x).astype(int)].mean(), abs=1e-6)
-    x = np.linspace(2.3, 15.8, 12)
+    assert one_score(pafs, peaks, nearest=True) == pytest.approx(pafs[0, 5, np.rint(np.linspace(2.3, 15.8, 10)).astype(int)].mean(), abs=1e-6)
+    x = 2.3 + 13.5 * (np.arange(12) + 0.5) / 12
     samples = scipy.ndimage.map_coordinates(pafs[0].astype(np.float64), [np.full(12, 4.6), x], order=1)
     assert one_score(pafs, peaks, Decoding(n_integ_points=12)) == pytest.approx(samples.mean(), abs=1e-6)
 
@@ -205,7 +205,7 @@ def test_more_than_so_many_samples_must_support_a_limb(n_zeros, threshold, conne
     """The limb's ten samples lie on ten pixels; n_zeros of them are empty."""
     pafs = constant_pafs(6, (1, 0))
     pafs[12, :, 4 : 4 + n_zeros] = 0
-    score = one_score(pafs, two_peaks(6, (2, 5), (11, 5)), Decoding(n_integ_points_thresh=threshold))
+    score = one_score(pafs, two_peaks(6, (1.5, 5), (11.5, 5)), Decoding(n_integ_points_thresh=threshold))
     assert score == (pytest.approx(1 - n_zeros / 10, abs=1e-6) if connected else None)
 
 
@@ -213,7 +213,7 @@ def test_a_connection_has_a_score_above_zero():
     """Nine samples support it, and the tenth takes everything away."""
     pafs = constant_pafs(6, (0.1, 0))
     pafs[12, :, 2] = -0.8
-    peaks = two_peaks(6, (2, 5), (11, 5))
+    peaks = two_peaks(6, (1.5, 5), (11.5, 5))
     assert one_score(pafs, peaks) == pytest.approx(0.01, abs=1e-6)
     pafs[12, :, 2] = -1
     assert one_score(pafs, peaks) is None
