@@ -55,9 +55,10 @@ def test_read_transparency_of_other_formats_shows_white(tmp_path, kind, options)
 
 
 def test_check_maps_of_both_infinities():
-    with warnings.catch_warnings(), pytest.raises(InputError):
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_maps(np.array([np.inf, -np.inf], np.float32))
+        with pytest.raises(InputError):
+            check_maps(np.array([np.inf, -np.inf], np.float32))
 
 
 @pytest.mark.parametrize("size_wh", [(200, 700), (700, 200), (100, 1500)])
