@@ -2,6 +2,9 @@
 
     python benchmark.py
     python benchmark.py --arch lightposenet --img data/people.png --repeats 20 --update README.md
+    python benchmark.py --video VIDEO --calibration FOLDER_OF_PICTURES
+
+PyTorch and ONNX Runtime stand beside our engines where they are installed (pip install torch onnx onnxruntime), INT8 where NNCF is.
 
 Compare the ratios, not the milliseconds: machines differ, and so does one machine from hour to hour.
 Networks whose weights are not there run with made-up numbers, which takes the same time.
@@ -16,15 +19,19 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from errors import InputError
 from files import atomic_file
 from keypoints import cli
 from keypoints.draw import draw_poses
-from keypoints.image import read_image
+from keypoints.frames import find_pictures, read_ahead
+from keypoints.image import normalise, read_image, resize
 from keypoints.paf import decode
 from models import ARCHS, OURS, open_net, shapes_of
+from models.peers import open_peers
+from models.weights import read_weights
 from pose_detector import PoseDetector
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
@@ -61,17 +68,30 @@ def made_up_weights(arch, folder) -> Path:
     return path
 
 
-def open_nets(arch) -> dict:
-    """{"Chainer f32": net, "OpenVINO f32": net, "OpenVINO bf16": net}: what this machine can run."""
+def open_nets(arch, calibration) -> dict:
+    """{"Chainer f32": net, "OpenVINO f32": net, ...}: what this machine can run. calibration: pictures for INT8, or None."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = ARCHS[arch].weights or made_up_weights(arch, folder)
-        nets = {"Chainer f32": open_net(arch, weights, engine="chainer")}
+        path = ARCHS[arch].weights or made_up_weights(arch, folder)
+        weights = read_weights(path, shapes_of(arch))
+        nets = {"Chainer f32": open_net(arch, path, engine="chainer"), **open_peers(ARCHS[arch].network, weights)}
         for precision in ("f32", "bf16"):
             try:
-                nets[f"OpenVINO {precision}"] = open_net(arch, weights, precision=precision)
+                nets[f"OpenVINO {precision}"] = open_net(arch, path, precision=precision)
             except InputError:  # not in this processor
                 continue
+        if calibration is not None:
+            nets["OpenVINO int8"] = open_int8(arch, weights, calibration)
     return nets
+
+
+def open_int8(arch, weights, calibration):
+    from models.openvino_int8 import quantise
+    from models.openvino_ir import make_ir
+    from models.openvino_net import OpenVinoNet
+
+    row = ARCHS[arch]
+    inputs = [normalise(resize(picture, (368, 368)), row.scale, row.offset) for picture in calibration]
+    return OpenVinoNet(quantise(make_ir(arch, row, weights), inputs), row.network.outputs)
 
 
 def medians(jobs, repeats) -> dict:
@@ -87,10 +107,10 @@ def medians(jobs, repeats) -> dict:
     return {name: 1000 * statistics.median(values) for name, values in seconds.items()}
 
 
-def network_rows(arch, size_wh, repeats) -> list:
+def network_rows(arch, size_wh, repeats, calibration) -> list:
     """Rows of the table: the forward pass of one network, per engine."""
     x = np.random.default_rng(0).random((1, 3, size_wh[1], size_wh[0]), dtype=np.float32) - 0.5
-    nets = open_nets(arch)
+    nets = open_nets(arch, calibration)
     times = medians({name: lambda net=net: net(x) for name, net in nets.items()}, repeats)
     slowest = max(times.values())
     return [(f"{arch}, network {size_wh[0]}x{size_wh[1]}", name, ms, slowest / ms) for name, ms in times.items()]
@@ -112,6 +132,27 @@ def stage_rows(image, picture, repeats) -> list:
         repeats,
     )
     return [(name, "", ms, None) for name, ms in times.items()]
+
+
+def video_rows(video) -> list:
+    """Rows of the table: a video, 640 pixels wide, from reading to drawing, with LightPoseNet at short side 256."""
+
+    def frames():
+        capture = cv2.VideoCapture(str(video))
+        while (found := capture.read())[0]:
+            yield resize(found[1], (640, round(640 * found[1].shape[0] / found[1].shape[1])))
+        capture.release()
+
+    detector = PoseDetector(open_net("lightposenet"), short_side=256)
+    begin = n_frames = 0
+    for image, people in detector.stream(read_ahead(frames())):
+        draw_poses(image, people.poses)
+        begin = begin or time.perf_counter()  # after the first frame, which waits for the network to be prepared
+        n_frames += 1
+    if n_frames < 2:
+        raise InputError(f"--video {video}: expected a video of some frames, got {n_frames}")
+    ms = 1000 * (time.perf_counter() - begin) / (n_frames - 1)
+    return [(f"video, {n_frames} frames, read to drawn ({1000 / ms:.0f} frames/s)", "OpenVINO, lightposenet, short side 256", ms, None)]
 
 
 def table(rows) -> str:
@@ -137,6 +178,8 @@ def parser():
     p.add_argument("--img", default=PICTURE, metavar="PICTURE", help="picture for the stages around the network (default: data/people.png)")
     p.add_argument("--size", type=cli.positive_int, default=368, metavar="PIXELS", help="sides of the networks' input (default: 368)")
     p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")
+    p.add_argument("--video", metavar="VIDEO", help="also measure this video, end to end")
+    p.add_argument("--calibration", metavar="FOLDER", help="also measure INT8, calibrated on 20 pictures of this folder (needs NNCF)")
     p.add_argument("--update", metavar="FILE", help="put the table between the markers in this file, for example README.md")
     return p
 
@@ -147,10 +190,13 @@ def measure(options):
     if options.update and not Path(options.update).is_file():
         raise InputError(f"--update {options.update}: no such file; name one that has the markers {BEGIN} and {END}")
     image = read_image(options.img)
+    calibration = [read_image(path) for path in find_pictures(options.calibration, 20)] if options.calibration else None
     rows = []
     for arch in options.arch:
-        rows += network_rows(arch, (options.size, options.size), options.repeats)
+        rows += network_rows(arch, (options.size, options.size), options.repeats, calibration)
     rows += stage_rows(image, options.img, 3 * options.repeats)
+    if options.video:
+        rows += video_rows(options.video)
     text = f"{table(rows)}\n\nMeasured on {machine()}."
     print(text)
     if options.update:

@@ -18,6 +18,7 @@ from errors import InputError
 from files import check_path
 from keypoints import cli
 from keypoints.compare import SAME_JOINT, count_common
+from keypoints.frames import find_pictures
 from keypoints.image import fit_size, normalise, raise_to_stride, read_image, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
@@ -25,7 +26,6 @@ from models.weights import read_weights, write_weights
 
 DATA_TYPES = ("FP32", "FP16", "INT8")
 INPUT_SHAPE = (1, 3, 368, 368)
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
 def input_shape(text) -> tuple:
@@ -129,17 +129,6 @@ def convert_to_ir(options, weights, pictures):
         if shape:
             model.reshape({"data": list(shape)})
     save_ir(model, options.target, compress_to_fp16=options.data_type == "FP16")
-
-
-def find_pictures(folder, most) -> list:
-    """At most `most` pictures of a folder, spread evenly over their names."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"--calibration {folder}: expected a folder of pictures, and there is none of this name")
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    if not pictures:
-        raise InputError(f"--calibration {folder}: no pictures in it ({', '.join(sorted(PICTURES))}); name another folder")
-    return pictures[:: -(-len(pictures) // most)]
 
 
 def network_input(row, image):

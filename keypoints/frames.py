@@ -1,8 +1,12 @@
-"""Pictures one after another, read ahead of the work."""
+"""Pictures one after another: those of a folder, and reading ahead of the work."""
 
 import queue
 import threading
+from pathlib import Path
 
+from errors import InputError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 END = object()
 
 
@@ -44,3 +48,14 @@ def read_ahead(frames, size=4):
     finally:
         stopped.set()
         thread.join(timeout=5)
+
+
+def find_pictures(folder, most) -> list:
+    """At most `most` pictures of a folder, spread evenly over their names."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of pictures, and there is none of this name")
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not pictures:
+        raise InputError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))}); name another folder")
+    return pictures[:: -(-len(pictures) // most)]

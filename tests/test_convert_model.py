@@ -96,10 +96,8 @@ def test_the_ir_says_what_it_is(tmp_path, options, shape):
     model = ov.Core().read_model(target)
     assert list(model.input("data").shape) == shape
     assert model.outputs[0].any_name == "head2_out"
-    info = {
-        key: model.get_rt_info(["pose_toolkit", key]).astype(str) for key in ("arch", "task", "stride", "input_divisor", "input_offset", "outputs")
-    }
-    expected = {"arch": "lightposenet", "task": "pose", "stride": "8", "input_divisor": "255", "input_offset": "-0.5"}
+    info = {key: model.get_rt_info(["pose_toolkit", key]).astype(str) for key in ("arch", "task", "stride", "input_scale", "input_offset", "outputs")}
+    expected = {"arch": "lightposenet", "task": "pose", "stride": "8", "input_scale": str(1 / 255), "input_offset": "-0.5"}
     assert info == expected | {"outputs": "head2_out[0:38],head2_out[38:57]"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["light.bin", "light.xml"]
 

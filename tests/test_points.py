@@ -82,7 +82,7 @@ def test_a_left_hand_is_mirrored_and_its_points_are_mirrored_back():
     for hand in ("right", "left"):
         keypoints = detector(spot(50, 90), hand)
         np.testing.assert_allclose(keypoints[:, :2], np.tile([50, 90], (21, 1)), atol=1.0)
-    np.testing.assert_allclose(seen[1], seen[0][..., ::-1], atol=1e-6)
+    np.testing.assert_allclose(seen[1], seen[0][..., ::-1], atol=1.01 / 256)  # resizing rounds a mirrored picture to other grey levels
 
 
 def test_a_batch_is_what_one_after_another_is():

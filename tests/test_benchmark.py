@@ -1,0 +1,55 @@
+"""benchmark.py runs, names the machine, and puts its table where it is told; the peers compute what we compute. Nothing here is timed."""
+
+import numpy as np
+import pytest
+from conftest import assert_refused, run_script, seeded_weights
+
+from models import ARCHS, open_net, shapes_of
+from models.peers import PEERS, same
+from models.weights import read_weights
+
+QUICK = ("--arch", "lightposenet", "--repeats", "1", "--size", "64")
+
+
+def test_table_goes_between_the_markers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n")
+    process = run_script("benchmark.py", *QUICK, "--update", page)
+    assert process.returncode == 0, process.stderr
+    text = page.read_text()
+    assert text.startswith("before\n<!-- benchmark -->\n| stage | engine |")
+    assert text.endswith("<!-- /benchmark -->\nafter\n")
+    assert "old" not in text
+    for words in ("lightposenet, network 64x64 | Chainer f32", "OpenVINO f32", "decode", "draw", "Measured on", "cores"):
+        assert words in text
+
+
+def test_bad_input(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("no markers")
+    assert_refused(run_script("benchmark.py", "--size", "100"), "multiple of 8")
+    assert_refused(run_script("benchmark.py", "--update", tmp_path / "nosuch.md"), "nosuch.md", "no such file")
+    assert_refused(run_script("benchmark.py", "--img", tmp_path / "nosuch.png"), "nosuch.png", "no such file")
+    assert_refused(run_script("benchmark.py", "--calibration", tmp_path / "nosuch"), "nosuch", "folder")
+    process = run_script("benchmark.py", *QUICK, "--update", page)
+    assert process.returncode == 2
+    assert "markers" in process.stderr
+    assert page.read_text() == "no markers"
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_compute_what_we_compute(name):
+    weights = read_weights(ARCHS["lightposenet"].weights, shapes_of("lightposenet"))
+    try:
+        peer = PEERS[name](ARCHS["lightposenet"].network, weights)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{name}: {error.name} is not installed")
+    x = np.random.default_rng(0).random((1, 3, 64, 104), dtype=np.float32) - 0.5
+    assert same(peer(x), open_net("lightposenet", precision="f32")(x))
+
+
+def test_peers_pool_as_we_do():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    network, weights = ARCHS["facenet"].network, seeded_weights(shapes_of("facenet"))
+    x = np.random.default_rng(0).random((1, 3, 64, 64), dtype=np.float32) - 0.5
+    assert PEERS["PyTorch f32"](network, weights)(x)[0].shape == (1, 71, 8, 8)
