@@ -40,7 +40,7 @@ def _decode(data):
     try:
         encoded = np.frombuffer(data, np.uint8)
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        if image is not None and data[:2] != JPEG:
+        if image is not None and _may_be_transparent(data):
             layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
             if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.dtype in (np.uint8, np.uint16):
                 image = _on_white(_turn_like(layers, image))
@@ -49,6 +49,13 @@ def _decode(data):
         return None
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def _may_be_transparent(data) -> bool:
+    """False where the format or the header says no, which saves decoding a second time."""
+    if data[:8] == PNG:
+        return data[25] in (4, 6) or b"tRNS" in data[:4096]  # colour type: grey or colour with alpha
+    return data[:2] not in (JPEG, b"BM")
 
 
 def _turn_like(layers, image):

@@ -9,11 +9,11 @@ import pytest
 from conftest import SHARED, golden, needs_shared, seeded_weights
 
 from errors import InputError
-from models import ARCHS, cache, open_net, openvino_net, shapes_of
+from models import ARCHS, cache, open_net, shapes_of
 from models.chainer_compat import chainer
 from models.chainer_net import ChainerNet, TableChain
 from models.layers import Network, Output, add, chain, concat, conv, parameter_shapes, pool
-from models.openvino_net import build_model, ov
+from models.openvino_net import MAX_COMPILED, build_model, ov
 from models.weights import read_weights, write_weights
 
 GOLDEN_SEED, LIGHT_SEED, GOLDEN_SHAPE = 3, 5, (1, 3, 96, 136)
@@ -214,11 +214,11 @@ def test_compiled_once_per_shape():
 
 def test_number_of_shapes_kept_is_bounded():
     net = light_net(precision="f32")
-    shapes = [(1, 3, 16, 8 * width) for width in range(1, openvino_net.MAX_COMPILED + 3)]
+    shapes = [(1, 3, 16, 8 * width) for width in range(1, MAX_COMPILED + 3)]
     first = net(noise(shapes[0]))
     for shape in shapes:
         net(noise(shape))
-        assert len(net.compiled) <= openvino_net.MAX_COMPILED
+        assert len(net.compiled) <= MAX_COMPILED
     assert net.n_compiled == len(shapes)
     for a, b in zip(net(noise(shapes[0])), first, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -226,7 +226,7 @@ def test_number_of_shapes_kept_is_bounded():
 
 
 def test_the_shape_used_longest_ago_is_forgotten(monkeypatch):
-    monkeypatch.setattr(openvino_net, "MAX_COMPILED", 2)
+    monkeypatch.setattr("models.openvino_net.MAX_COMPILED", 2)
     net = light_net()
     compilations = watch(net)
     a, b, c = (1, 3, 8, 8), (1, 3, 8, 16), (1, 3, 8, 24)
@@ -236,7 +236,7 @@ def test_the_shape_used_longest_ago_is_forgotten(monkeypatch):
 
 
 def test_precise_mode_finds_its_four_shapes_ready():
-    assert openvino_net.MAX_COMPILED >= 4
+    assert MAX_COMPILED >= 4
 
 
 @pytest.mark.parametrize("device", ["FOO", "cpu", "NPU.7", "CPU,GPU"])
@@ -343,7 +343,7 @@ def test_cache_keeps_to_the_options_of_each_start(tmp_path):
 
 
 def test_one_run_adds_only_a_few_shapes_to_the_cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(openvino_net, "MAX_CACHED", 2)
+    monkeypatch.setattr("models.openvino_net.MAX_CACHED", 2)
     net = light_net(cache_dir=tmp_path)
     for width in range(8, 48, 8):
         net(noise((1, 3, 8, width)))
