@@ -13,10 +13,10 @@ From Python: set up once, infer many times.
 import sys
 
 import numpy as np
-import openvino as ov
 
 from errors import InputError
 from keypoints import cli
+from models.openvino_compat import ov
 from models.openvino_ir import load_file
 from models.openvino_net import check_device
 

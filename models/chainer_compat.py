@@ -8,7 +8,6 @@ They are put back here, before the import. Its import also warns of its own old 
 can do nothing about that, so exactly those categories are silenced, and only while the import runs.
 """
 
-import importlib
 import os
 import sys
 import types
@@ -30,14 +29,11 @@ def _put_back():
             "complex": [numpy.complex64, numpy.complex128],
             "others": [bool, object, bytes, str, numpy.void],
         }
-    try:
-        importlib.import_module("numpy.distutils.system_info")  # there, with a warning, in NumPy 2 on Python 3.11
-    except ImportError:
-        numpy.distutils = types.ModuleType("numpy.distutils")
-        numpy.distutils.system_info = types.ModuleType("numpy.distutils.system_info")
-        numpy.distutils.system_info.get_info = lambda *_: {}
-        sys.modules["numpy.distutils"] = numpy.distutils
-        sys.modules["numpy.distutils.system_info"] = numpy.distutils.system_info
+    numpy.distutils = types.ModuleType("numpy.distutils")
+    numpy.distutils.system_info = types.ModuleType("numpy.distutils.system_info")
+    numpy.distutils.system_info.get_info = lambda *_: {}
+    sys.modules["numpy.distutils"] = numpy.distutils
+    sys.modules["numpy.distutils.system_info"] = numpy.distutils.system_info
 
 
 def _import_chainer():

@@ -6,7 +6,7 @@ import numpy as np
 
 from errors import InputError
 from models.layers import INPUT
-from models.openvino_net import ov
+from models.openvino_compat import ov
 
 
 def quantise(model, inputs):

@@ -9,7 +9,8 @@ from entity import STRIDE
 from errors import InputError
 from files import open_binary, read_bytes
 from models.layers import INPUT, Output
-from models.openvino_net import build_model, ov
+from models.openvino_compat import ov
+from models.openvino_net import build_model
 
 SECTION = "pose_toolkit"  # of the IR's rt_info
 

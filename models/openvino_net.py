@@ -9,14 +9,9 @@ import numpy as np
 from errors import InputError
 from models.cache import make_room
 from models.layers import INPUT, run_layers
+from models.openvino_compat import ov
 
-try:
-    import openvino as ov
-    from openvino import opset13 as ops
-except ModuleNotFoundError as error:
-    cure = 'run: make venv (README, "Installation"), or use --engine chainer'
-    raise InputError(f"the OpenVINO engine needs {error.name}, which is not installed; {cure}") from None
-
+ops = ov.opset13
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
 MAX_COMPILED = 6  # input shapes kept ready; precise mode needs four
 MAX_CACHED = 4  # shapes that one run adds to the cache folder: a compiled CocoPoseNet takes 200 MB, and a folder of pictures has many shapes

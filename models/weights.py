@@ -20,7 +20,10 @@ def read_npz(path) -> dict:
                 raise zipfile.BadZipFile
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
+                loaded = {name: arrays[name] for name in arrays.files}
+        if not all(isinstance(array, np.ndarray) for array in loaded.values()):
+            raise ValueError  # a zip of other things
+        return loaded
     except InputError:
         raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError, zlib.error) as error:
@@ -37,12 +40,12 @@ def read_weights(path, shapes, others=()) -> dict:
     Raises InputError naming the file, what is wrong, and the cure.
     """
     arrays = read_npz(path)
+    given = {name: array.shape for name, array in arrays.items()}
+    for arch, other in dict(others).items():
+        if given == other and given != shapes:
+            raise InputError(f"weights {path}: these are the weights of {arch}; name that network, or another file")
     missing = [name for name in shapes if name not in arrays]
     extra = [name for name in arrays if name not in shapes]
-    if missing or extra:
-        for arch, other in dict(others).items():
-            if set(arrays) == set(other):
-                raise InputError(f"weights {path}: these are the weights of {arch}; name that network, or another file")
     if missing:
         layers = list(dict.fromkeys(name.split("/")[0] for name in missing))
         found = len({name.split("/")[0] for name in shapes}) - len(layers)

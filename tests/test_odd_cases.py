@@ -15,6 +15,8 @@ from files import atomic_file
 from keypoints.image import check_maps, resize
 from keypoints.peaks import smooth
 from keypoints.results import encode_image, write_files
+from models import other_shapes, shapes_of
+from models.weights import read_weights
 
 
 def test_write_files_with_long_names_that_begin_alike(tmp_path):
@@ -87,3 +89,25 @@ def test_one_person_alone_any_place(head):
         inside = ((pose[:, :2] >= 0) & (pose[:, :2] <= (159, 239))).all()
         lost += inside and (found.shape != (1, 18, 3) or (found[0, :, 2] == 0).any())
     assert lost == 0
+
+
+def test_openvino_sends_nothing_home(tmp_path):
+    """No thread is started, nothing is written into the user's home."""
+    code = "from models import openvino_net; import threading; assert threading.active_count() == 1"
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "HOME": str(tmp_path)}, check=False)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("owner", "asked"), [("handnet", "posenet"), ("handnet", "lightposenet"), ("facenet", "handnet"), ("handnet", "facenet")])
+def test_weights_of_another_network_are_recognised(tmp_path, owner, asked):
+    np.savez(tmp_path / "w.npz", **{name: np.zeros(shape, np.float16) for name, shape in shapes_of(owner).items()})
+    with pytest.raises(InputError, match=f"these are the weights of {owner}"):
+        read_weights(tmp_path / "w.npz", shapes_of(asked), other_shapes(asked))
+
+
+def test_a_zip_of_other_things_is_no_npz(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("c/W", "hi")
+    with pytest.raises(InputError, match="expected an .npz file"):
+        read_weights(tmp_path / "w.npz", {"c/W": (1,)})
