@@ -18,7 +18,7 @@ from errors import InputError
 from keypoints import cli
 from models.openvino_compat import ov
 from models.openvino_ir import load_file
-from models.openvino_net import check_device
+from models.openvino_net import check_device, compile_model
 
 
 class IEbase:
@@ -29,7 +29,7 @@ class IEbase:
         core = ov.Core()
         check_device(core, device)
         self.model = load_file(xml, bin)
-        self.compiled = core.compile_model(self.model, device)
+        self.compiled = compile_model(core, self.model, device, {})
         self.request = self.compiled.create_infer_request()
 
     def infer(self, x) -> dict:

@@ -16,18 +16,20 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from entity import STRIDE
 from errors import InputError
-from files import atomic_file
+from files import atomic_file, read_bytes
 from keypoints import cli
 from keypoints.draw import draw_poses
 from keypoints.frames import find_pictures, read_ahead
-from keypoints.image import normalise, read_image, resize
+from keypoints.image import MAX_SIDE, normalise, read_image, resize
 from keypoints.paf import decode
 from models import ARCHS, OURS, open_net, shapes_of
 from models.peers import open_peers
@@ -162,12 +164,18 @@ def table(rows) -> str:
     return "\n".join(lines)
 
 
+def split_page(path) -> list:
+    """What stands before and after the markers in a file. Raises InputError where they are not."""
+    page = read_bytes(path, "--update").decode("utf-8", "replace")
+    parts = [page.partition(BEGIN)[0], page.partition(END)[2]]
+    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END) or "\ufffd" in page:
+        raise InputError(f"--update {path}: expected a text with the markers {BEGIN} and {END}; add them where the table belongs")
+    return parts
+
+
 def update(path, text):
     """Replace what stands between the markers in a file."""
-    old = Path(path).read_text(encoding="utf-8")
-    if BEGIN not in old or END not in old:
-        raise InputError(f"--update {path}: expected the markers {BEGIN} and {END} in the file; add them where the table belongs")
-    head, tail = old.split(BEGIN)[0], old.split(END)[1]
+    head, tail = split_page(path)
     with atomic_file(path) as part:
         part.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}", encoding="utf-8")
 
@@ -176,7 +184,13 @@ def parser():
     p = cli.Parser(prog="benchmark.py", description=__doc__)
     p.add_argument("--arch", nargs="+", choices=OURS, default=["lightposenet", "posenet"], help="networks (default: lightposenet posenet)")
     p.add_argument("--img", default=PICTURE, metavar="PICTURE", help="picture for the stages around the network (default: data/people.png)")
-    p.add_argument("--size", type=cli.positive_int, default=368, metavar="PIXELS", help="sides of the networks' input (default: 368)")
+    p.add_argument(
+        "--size",
+        type=partial(cli.whole_number, least=STRIDE, most=MAX_SIDE),
+        default=368,
+        metavar="PIXELS",
+        help="sides of the networks' input (default: 368)",
+    )
     p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")
     p.add_argument("--video", metavar="VIDEO", help="also measure this video, end to end")
     p.add_argument("--calibration", metavar="FOLDER", help="also measure INT8, calibrated on 20 pictures of this folder (needs NNCF)")
@@ -185,10 +199,12 @@ def parser():
 
 
 def measure(options):
-    if options.size % 8:
-        raise InputError(f"--size {options.size}: expected a multiple of 8")
-    if options.update and not Path(options.update).is_file():
-        raise InputError(f"--update {options.update}: no such file; name one that has the markers {BEGIN} and {END}")
+    if options.size % STRIDE:
+        raise InputError(f"--size {options.size}: expected a multiple of {STRIDE}")
+    if options.update is not None:
+        split_page(options.update)
+    if options.video is not None and not cv2.VideoCapture(str(options.video)).read()[0]:
+        raise InputError(f"--video {options.video}: OpenCV reads no frame of it; name a video")
     image = read_image(options.img)
     calibration = [read_image(path) for path in find_pictures(options.calibration, 20)] if options.calibration else None
     rows = []

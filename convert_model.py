@@ -19,7 +19,7 @@ from files import check_path
 from keypoints import cli
 from keypoints.compare import SAME_JOINT, count_common
 from keypoints.frames import find_pictures
-from keypoints.image import fit_size, normalise, raise_to_stride, read_image, resize
+from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, read_image, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights, write_weights
@@ -34,8 +34,8 @@ def input_shape(text) -> tuple:
         shape = tuple(int(part) for part in text.strip("[]()").split(","))
     except ValueError:
         shape = ()
-    if len(shape) != 4 or shape[1] != 3 or min(shape) < 1 or shape[2] % STRIDE or shape[3] % STRIDE:
-        raise cli.ArgumentTypeError(f"expected N,3,H,W with H and W multiples of {STRIDE}, got {text!r}")
+    if len(shape) != 4 or shape[1] != 3 or min(shape) < 1 or shape[0] > 1024 or max(shape[2:]) > MAX_SIDE or shape[2] % STRIDE or shape[3] % STRIDE:
+        raise cli.ArgumentTypeError(f"expected N,3,H,W with H and W multiples of {STRIDE}, {MAX_SIDE} at most, got {text!r}")
     return shape
 
 
@@ -57,13 +57,15 @@ def parser():
 def check_options(options):
     """Raise InputError for what can be known before the work begins."""
     source, target = Path(options.source), Path(options.target)
-    if source.suffix not in (".caffemodel", ".npz"):
+    if source.suffix.lower() not in (".caffemodel", ".npz"):
         raise InputError(f"{source}: expected a .caffemodel or an .npz, got {source.suffix or 'no extension'!r}")
     if target.suffix not in (".npz", ".xml"):
         raise InputError(f"{target}: expected the name of an .npz or an .xml, got {target.suffix or 'no extension'!r}")
     if source.resolve() == target.resolve():
         raise InputError(f"{target}: source and target are the same file; name another target")
     check_path(target, "TARGET")
+    if target.suffix == ".xml":
+        check_path(target.with_suffix(".bin"), "TARGET's weights")
     if target.suffix == ".npz":
         for option in ("input_shape", "dynamic", "calibration"):
             if getattr(options, option):
@@ -82,7 +84,7 @@ def load(options) -> dict:
     """The weights of the source, complete, float32; says what was taken and what was left over."""
     shapes = shapes_of(options.arch)
     left_over = []
-    if Path(options.source).suffix == ".npz":
+    if Path(options.source).suffix.lower() == ".npz":
         weights = read_weights(options.source, shapes, other_shapes(options.arch))
     else:
         from models.caffe import read_caffemodel
@@ -102,6 +104,8 @@ def convert(options):
     check_options(options)
     pictures = find_pictures(options.calibration, options.max_pictures) if options.calibration else []
     weights = load(options)
+    if options.data_type == "FP16":
+        check_half_precision(weights)
     target = Path(options.target)
     if target.suffix == ".npz":
         dtype = np.float16 if options.data_type == "FP16" else np.float32
@@ -110,6 +114,13 @@ def convert(options):
         convert_to_ir(options, weights, pictures)
     written = [target] if target.suffix == ".npz" else [target, target.with_suffix(".bin")]
     print("written: " + ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
+
+
+def check_half_precision(weights):
+    """Raise InputError if a number is too large for FP16."""
+    for name, array in weights.items():
+        if np.abs(array).max() > np.finfo(np.float16).max:
+            raise InputError(f"{name} holds {np.abs(array).max():g}, more than half precision can; choose --data_type FP32")
 
 
 def convert_to_ir(options, weights, pictures):
@@ -121,7 +132,8 @@ def convert_to_ir(options, weights, pictures):
     if pictures:
         from models.openvino_int8 import quantise, run_model
 
-        inputs = [network_input(row, read_image(picture)) for picture in tqdm(pictures, "reading", unit="picture")]
+        with tqdm(pictures, "reading", unit="picture", leave=False, disable=None) as progress:
+            inputs = [network_input(row, read_image(picture)) for picture in progress]
         quantised = quantise(model, inputs)
         sample = inputs[:: max(1, len(inputs) // 20)]
         report(row, run_model(model, sample), run_model(quantised, sample))

@@ -68,6 +68,7 @@ no_ranges() { case $1 in *"byte ranges"* | *"resume"* | *" 416"* | *"(33)"*) ret
 
 download_file() { # folder, file, bytes, bits, checksum, mirrors...
     file=$1/$2 part=$1/.$2.part
+    if [ -d "$file" ] || [ -d "$part" ]; then fail "$file: expected a file's place, got a folder; move it away"; return 1; fi
     if is_right "$file" "$3" "$4" "$5"; then say "$2: is there"; return 0; fi
     bytes=$3 bits=$4 sum=$5 name=$2
     shift 5
@@ -83,7 +84,8 @@ download_file() { # folder, file, bytes, bits, checksum, mirrors...
 }
 
 download() { # table, set, folder
-    mkdir -p "$3" 2>/dev/null && [ -w "$3" ] || { fail "the folder $3 cannot be written; choose another one"; return 2; }
+    mkdir -p -- "$3" 2>/dev/null && [ -w "$3" ] || { fail "the folder $3 cannot be written; choose another one"; exit 2; }
+    [ -f "$1" ] && grep -q "^$2 " "$1" || { fail "the table $1 has no line for $2; take the project's own (models/downloads.txt)"; exit 2; }
     grep "^$2 " "$1" | {
         status=0
         while read -r _ name bytes bits sum mirrors; do

@@ -33,6 +33,11 @@ if [ $convert = yes ] && [ -z "$python" ]; then
     for python in "$here/.venv/bin/python" python3; do command -v "$python" >/dev/null && break; done
 fi
 
+if [ $convert = yes ] && ! "$python" -c 'import numpy, tqdm' 2>/dev/null; then
+    fail "$python cannot convert (NumPy and tqdm are missing); run: make venv, or add --download_only"
+    exit 2
+fi
+
 convert() { # arch, source, target
     [ $convert = yes ] || return 0
     "$python" "$here/convert_model.py" "$1" "$folder/$2.caffemodel" "$folder/$3"

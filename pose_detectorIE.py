@@ -24,8 +24,8 @@ def parser():
     p.add_argument("--precise", action="store_true", help="pose: average four scales")
     cli.add_short_side(p, "pose: ")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
-    p.add_argument("--input_scale", type=float, metavar="S", help="input = picture * S + O (default: as the file or the network's row says)")
-    p.add_argument("--input_offset", type=float, metavar="O")
+    p.add_argument("--input_scale", type=cli.finite_float, metavar="S", help="input = picture * S + O (default: as the file or the row says)")
+    p.add_argument("--input_offset", type=cli.finite_float, metavar="O")
     cli.add_openvino_options(p)
     return p
 

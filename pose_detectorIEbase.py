@@ -98,6 +98,9 @@ def summarise(runs, kinds) -> list:
     """One dict per network: statistics of its maps, and differences from the reference."""
     reference, rows = runs[0], []
     for item in runs:
+        shapes = [[maps.shape for maps in one["maps"]] for one in (reference, item)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{item['name']} answers maps of {shapes[1]}, expected {shapes[0]}; this is another network")
         row = {"engine": item["name"], "seconds": round(item["seconds"], 4), "joints": len(item["points"]), "maps": {}}
         if item["people"] is not None:
             row["people"] = item["people"]
@@ -167,7 +170,7 @@ def compare(options):
     check_path(options.out, "--out")
     if options.json is not None:
         check_path(options.json, "--json")
-    cli.check_distinct(options, inputs=("img", "weights"), outputs=("out", "json"))
+    cli.check_distinct(options, inputs=("img", "weights", "xml"), outputs=("out", "json"))
     image = read_image(options.img)
     kinds = KINDS[ARCHS[options.arch].task]
     with tempfile.TemporaryDirectory() as folder:

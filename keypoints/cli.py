@@ -1,9 +1,12 @@
 """What all command lines share: options, one-line errors, exit statuses (0 done, 2 bad input, 130 interrupted)."""
 
 import argparse
+import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from keypoints import results
 from keypoints.image import MAX_SIDE, read_image
 
 ArgumentTypeError = argparse.ArgumentTypeError
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,6 +38,8 @@ def run(parser, work, argv=None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     options = parser.parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
     try:
         status = work(options) or 0
         sys.stdout.flush()
@@ -49,6 +54,10 @@ def run(parser, work, argv=None) -> int:
     except BrokenPipeError:  # whoever read our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _end(*_):
+    sys.exit(TERMINATED)  # an exception, so that nothing half-written stays
 
 
 def whole_number(text, least=1, most=None) -> int:
@@ -110,16 +119,36 @@ def run_on_picture(options, open_detector):
 
 
 def check_distinct(options, inputs, outputs):
-    """Raise InputError if an output would overwrite an input or another output; names of options, of which some may be absent."""
-    taken = [name for name in inputs if getattr(options, name, None)]
+    """Raise InputError if an output would overwrite an input or another output; names of options, of which some may be absent.
+
+    The .bin beside an .xml counts as named.
+    """
+    taken = []
+    for name in inputs:
+        value = getattr(options, name, None)
+        for path in value if isinstance(value, list) else [value] if value else []:
+            taken.append((name, path))
+            if str(path).lower().endswith(".xml"):
+                taken.append((name, Path(path).with_suffix(".bin")))
     for name in outputs:
         path = getattr(options, name, None)
         if not path:
             continue
-        for other in taken:
-            if is_same_file(path, getattr(options, other)):
+        for other, used in taken:
+            if is_same_file(path, used):
                 raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
-        taken.append(name)
+        taken.append((name, path))
+
+
+def finite_float(text) -> float:
+    """An argparse type: a number, not NaN or infinity, that a picture can be multiplied with."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= 1e6:
+        raise ArgumentTypeError(f"expected a number from -1e6 to 1e6, got {text!r}")
+    return value
 
 
 def add_engine_options(parser):

@@ -88,7 +88,7 @@ def open_net(
     weights = row.weights if weights is None else weights
     if weights is None:
         raise InputError(f"{arch} needs weights, which do not ship with the project: name the file; {FETCH.get(arch, FETCH_LIGHT)}")
-    from_npz = Path(weights).suffix not in (".xml", ".onnx", ".pb")
+    from_npz = Path(weights).suffix.lower() not in (".xml", ".onnx", ".pb")
     if from_npz and bin is not None:
         raise InputError(f"{bin}: a .bin belongs to an .xml, got {weights}; name the .xml")
     if from_npz and row.table is None:

@@ -1,7 +1,10 @@
 """Write and read OpenVINO's files (.xml and .bin) of a network, with what a reader must know about it inside."""
 
+import contextlib
+import math
+import os
 import re
-import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,34 +42,55 @@ def make_ir(arch, row, weights, input_shape=None) -> ov.Model:
 
 def save_ir(model, path, compress_to_fp16=False):
     """Write path (.xml) and the .bin beside it, both or none. compress_to_fp16: weights in half precision."""
-    path = Path(path)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.stem}.", suffix=".part", dir=path.parent))
+    path = Path(os.path.realpath(path))
     try:
-        part = folder / path.name
-        ov.save_model(model, part, compress_to_fp16=compress_to_fp16)
-        part.with_suffix(".bin").replace(path.with_suffix(".bin"))
-        part.replace(path)
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem[:50]}.", suffix=".part", dir=path.parent) as folder:
+            part = Path(folder) / "network.xml"
+            ov.save_model(model, part, compress_to_fp16=compress_to_fp16)
+            part.with_suffix(".bin").replace(path.with_suffix(".bin"))
+            part.replace(path)
     except (OSError, RuntimeError) as error:
-        raise InputError(f"{path}: cannot be written ({str(error).splitlines()[-1]}); choose another place") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[-1]
+        raise InputError(f"{path}: cannot be written ({reason}); is there space on the disk? Choose another place") from None
 
 
 def load_file(path, bin=None, arch="ARCH") -> ov.Model:
     """The network of an .xml with its .bin (None: beside it), an .onnx or a .pb, as it is. arch: for the message. Raises InputError."""
     path = Path(path)
-    if path.suffix == ".xml":
+    kind = path.suffix.lower()
+    if kind not in (".xml", ".onnx", ".pb"):
+        raise InputError(f"network {path}: expected an .xml, .onnx or .pb, got {path.suffix or 'no extension'!r}; name such a file")
+    if kind == ".xml":
         bin = Path(bin) if bin else path.with_suffix(".bin")
         _check_xml(arch, path, bin)
     with open_binary(path, "network"):
         pass
     try:
-        model = ov.Core().read_model(path, bin) if path.suffix == ".xml" else ov.Core().read_model(path)
+        with _quiet():
+            model = ov.Core().read_model(path, bin) if kind == ".xml" else ov.Core().read_model(path)
     except RuntimeError as error:
         what = "these two files do not belong together" if "weights" in str(error) else "OpenVINO cannot read it; it is damaged or of another kind"
-        files = f"{path} and {bin}" if path.suffix == ".xml" else path
+        files = f"{path} and {bin}" if kind == ".xml" else path
         raise InputError(f"network {files}: {what}; convert the weights again (convert_model.py)") from None
+    if len(model.inputs) != 1 or not model.outputs:
+        raise InputError(
+            f"network {path}: expected one input and an output, got {len(model.inputs)} and {len(model.outputs)}; this is another network"
+        )
     return model
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without the lines that OpenVINO's readers write on stderr themselves."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def read_model(arch, row, path, bin=None):
@@ -79,9 +103,24 @@ def read_model(arch, row, path, bin=None):
     facts = _facts(model)
     if facts.get("arch", arch) != arch:
         raise InputError(f"network {path}: this is {facts['arch']}, expected {arch}; name that network, or another file")
-    model = _as_nchw(model, row, path)
+    try:
+        model = _as_nchw(model, row)
+    except RuntimeError:
+        got = f"{model.inputs[0].partial_shape} -> {', '.join(str(port.partial_shape) for port in model.outputs)}"
+        raise InputError(f"network {path}: expected pictures of 3 channels in {row.layout} and maps, got {got}; this is another network") from None
     outputs = _find_outputs(model, row, facts, arch, path)
-    return model, outputs, row._replace(scale=float(facts.get("input_scale", row.scale)), offset=float(facts.get("input_offset", row.offset)))
+    return model, outputs, row._replace(**{key: _number(facts, f"input_{key}", getattr(row, key), path) for key in ("scale", "offset")})
+
+
+def _number(facts, key, default, path) -> float:
+    """A number that the file states."""
+    try:
+        value = float(facts.get(key, default))
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= 1e6:
+        raise InputError(f"network {path}: {key} is {facts[key]!r}, expected a number; convert the weights again (convert_model.py)")
+    return value
 
 
 def _check_xml(arch, path, bin):
@@ -89,6 +128,8 @@ def _check_xml(arch, path, bin):
     head = read_bytes(path, "network")
     if not bin.is_file():
         raise InputError(f"network {path}: its weights {bin} are missing; put them beside it, or name them with --bin")
+    if b"</net>" not in head[-200:]:
+        raise InputError(f"network {path}: expected OpenVINO's .xml, got something else or half a file; convert the weights again (convert_model.py)")
     version = re.search(rb"<net\b[^>]*\bversion=\"(\d+)\"", head[:4096])
     if version is None:
         raise InputError(f"network {path}: expected OpenVINO's .xml, got something else; convert the weights again (convert_model.py)")
@@ -111,10 +152,11 @@ def _facts(model) -> dict:
     return {key: model.get_rt_info([SECTION, key]).astype(str) for key in model.get_rt_info([SECTION]).value}
 
 
-def _as_nchw(model, row, path):
-    """The model with a float32 input and outputs in NCHW, N, H and W free."""
-    if len(model.inputs) != 1 or model.inputs[0].partial_shape.rank.get_length() != 4:
-        raise InputError(f"network {path}: expected one input of 4 dimensions, got {', '.join(str(port.partial_shape) for port in model.inputs)}")
+def _as_nchw(model, row):
+    """The model with a float32 input and outputs in NCHW, N, H and W free. Raises RuntimeError if it is none of that kind."""
+    for port in (*model.inputs, *model.outputs):
+        if port.partial_shape.rank.is_dynamic or port.partial_shape.rank.get_length() != 4:
+            raise RuntimeError("not four dimensions")
     if row.layout == "NCHW":
         model.reshape([-1, 3, -1, -1])
         return model
@@ -136,9 +178,12 @@ def _find_outputs(model, row, facts, arch, path):
         if not port.names:
             port.set_names({f"output{n}"})
     sizes = {port.any_name: port.partial_shape[1].get_length() if port.partial_shape[1].is_static else None for port in model.outputs}
-    if "outputs" in facts:
-        return tuple(Output(layer, int(start), int(stop)) for layer, start, stop in re.findall(r"([^,\[]+)\[(\d+):(\d+)\]", facts["outputs"]))
     expected = CHANNELS[row.task]
+    if "outputs" in facts:
+        stated = [Output(layer, int(start), int(stop)) for layer, start, stop in re.findall(r"([^,\[]+)\[(\d+):(\d+)\]", facts["outputs"])]
+        if tuple(output.stop - output.start for output in stated) != expected or any(sizes.get(layer, 0) < stop for layer, _, stop in stated):
+            raise InputError(f"network {path}: the outputs that it states ({facts['outputs']}) are not there; convert the weights again")
+        return tuple(stated)
     chosen = [next((Output(name, 0, size) for name, size in sizes.items() if size == wanted), None) for wanted in expected]
     if None not in chosen:
         return tuple(chosen)

@@ -136,14 +136,12 @@ class OpenVinoNet:
         if pair is None:
             begin = time.perf_counter()
             model = self.model.clone()
-            model.reshape(list(shape))
-            config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
             try:
-                compiled = self.core.compile_model(model, self.device, config)
-            except RuntimeError as error:
-                reason = str(error).strip().splitlines()[-1]
-                available = ", ".join(self.core.available_devices)
-                raise InputError(f"--device {self.device}: OpenVINO cannot run the network there ({reason}); name one of {available}") from None
+                model.reshape(list(shape))
+            except RuntimeError:
+                raise InputError(f"this network cannot take pictures of {shape[3]}x{shape[2]}: it is made for one size; name another one") from None
+            config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
+            compiled = compile_model(self.core, model, self.device, config)
             pair = compiled, compiled.create_infer_request()
             self.n_compiled += 1
             self.compile_seconds += time.perf_counter() - begin
@@ -151,6 +149,15 @@ class OpenVinoNet:
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
         return pair
+
+
+def compile_model(core, model, device, config):
+    """core.compile_model. Raises InputError where the device cannot run the model."""
+    try:
+        return core.compile_model(model, device, config)
+    except RuntimeError as error:
+        reason, available = str(error).strip().splitlines()[-1], ", ".join(core.available_devices)
+        raise InputError(f"--device {device}: OpenVINO cannot run the network there ({reason}); name one of {available}") from None
 
 
 def _check_quantised(model):
