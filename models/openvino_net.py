@@ -6,6 +6,7 @@ from concurrent.futures import Future
 
 import numpy as np
 
+from entity import STRIDE
 from errors import InputError
 from models.cache import make_room
 from models.layers import INPUT, run_layers
@@ -140,6 +141,12 @@ class OpenVinoNet:
                 model.reshape(list(shape))
             except RuntimeError:
                 raise InputError(f"this network cannot take pictures of {shape[3]}x{shape[2]}: it is made for one size; name another one") from None
+            ports = {name: port for port in model.outputs for name in port.names}
+            for output in self.outputs:
+                height, width = (size.get_length() for size in list(ports[output.layer].partial_shape)[2:])
+                if (height * STRIDE, width * STRIDE) != tuple(shape[2:]):
+                    got = f"maps of {width}x{height} for {shape[3]}x{shape[2]} pixels"
+                    raise InputError(f"this network answers {got}, expected a cell for each {STRIDE}x{STRIDE}; name another one")
             config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
             compiled = compile_model(self.core, model, self.device, config)
             pair = compiled, compiled.create_infer_request()

@@ -2,13 +2,13 @@
 
 import cv2
 import numpy as np
-import openvino as ov
 import pytest
 from caffe_files import caffemodel
 from conftest import ROOT, assert_refused, golden, needs_shared, run_script, seeded_weights
 
 import convert_model
 from models import open_net, shapes_of
+from models.openvino_compat import ov
 
 GOLDEN = {"posenet": "net_pose.npz", "facenet": "net_face.npz", "handnet": "net_hand.npz"}
 LIGHT = ROOT / "models" / "light_posenet.npz"
@@ -247,3 +247,16 @@ def test_int8_without_nncf_names_the_cure(tmp_path):
     assert process.returncode == 2
     assert "pip install nncf" in process.stderr.splitlines()[-1]
     assert not (tmp_path / "x.xml").exists()
+
+
+@pytest.mark.parametrize("target", ["half.npz", "half.xml"])
+def test_numbers_too_large_for_half_precision(tmp_path, target):
+    with np.load(LIGHT) as arrays:
+        weights = {name: arrays[name] for name in arrays.files}
+    weights["stem1/W"] = weights["stem1/W"] * 1e9
+    np.savez(tmp_path / "big.npz", **weights)
+    process = run_script("convert_model.py", "lightposenet", tmp_path / "big.npz", tmp_path / target, "--data_type", "FP16")
+    assert process.returncode == 2
+    assert "stem1/W holds" in process.stderr
+    assert process.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["big.npz"]

@@ -10,17 +10,19 @@ import time
 
 import cv2
 import numpy as np
-import openvino as ov
 import pytest
 from coco_ap import average_precision
 from conftest import ROOT, SHARED, assert_refused, needs_shared, run_script, seeded_weights
 
+from errors import InputError
 from IEbase import IEbase
 from keypoints.compare import compare_maps, count_common, pose_points
 from keypoints.frames import read_ahead
 from models import ARCHS, open_net, shapes_of
+from models.openvino_compat import ov
 from pose_detector import PoseDetector
 
+ops = ov.opset13
 SCENE = ROOT / "data" / "people.png"
 LIGHT = ROOT / "models" / "light_posenet.npz"
 OMZ = SHARED / "models" / "human-pose-estimation-0001" / "human-pose-estimation-0001.xml"
@@ -266,3 +268,65 @@ def test_every_row_of_archs_is_ours_or_a_file():
     for name, row in ARCHS.items():
         assert row.task in ("pose", "face", "hand"), name
         assert (row.table is None) == (name in ("human-pose-estimation-0001", "mobilenet_v2_small"))
+
+
+# What an attack found
+
+
+def test_the_bin_beside_an_xml_is_not_overwritten(files, tmp_path):
+    xml = copy_ir(files, tmp_path)
+    before = xml.with_suffix(".bin").read_bytes()
+    options = ("--img", SCENE, "--out", tmp_path / "r.png", "--json", tmp_path / "net.bin")
+    assert_refused(run_script("pose_detectorIE.py", "lightposenet", "--xml", xml, *options), "net.bin", "in use already")
+    assert_refused(run_script("pose_detectorIEbase.py", "lightposenet", "--xml", xml, *options), "net.bin", "in use already")
+    assert xml.with_suffix(".bin").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("head2_out[0:38],head2_out[38:57]", "head2_out[0:57],head2_out[38:57]", "outputs that it states"),
+        ("head2_out[0:38],head2_out[38:57]", "nolayer[0:38],other[0:19]", "outputs that it states"),
+        ("head2_out[0:38],head2_out[38:57]", "", "outputs that it states"),
+        ('<input_offset value="-0.5" />', '<input_offset value="abc" />', "input_offset is 'abc'"),
+        ('<input_offset value="-0.5" />', '<input_offset value="nan" />', "input_offset is 'nan'"),
+    ],
+)
+def test_damaged_facts_in_a_file_are_refused(files, tmp_path, old, new, words):
+    xml = copy_ir(files, tmp_path)
+    text = xml.read_text()
+    assert old in text
+    xml.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        open_net("lightposenet", xml)
+
+
+def small_network(path, shape=(1, 3, 64, 64), channels=57, stride=8, fixed=False):
+    """A network of one convolution, as a file; fixed: it can take one size only."""
+    data = ops.parameter(ov.PartialShape(shape), np.float32, name="data")
+    weights = np.zeros((channels, shape[1], stride, stride), np.float32)
+    y = ops.convolution(data, ops.constant(weights), [stride] * 2, [0, 0], [0, 0], [1, 1])
+    if fixed:
+        y = ops.reshape(y, ops.constant(np.array([1, channels, 8, 8])), False)
+    ov.save_model(ov.Model([ops.result(y)], [data], "small"), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"shape": (1, 1, 64, 64)}, "expected pictures of 3 channels"),
+        ({"channels": 56}, "answers 38 and 19 channels"),
+        ({"stride": 4}, "expected a cell for each 8x8"),
+        ({"fixed": True}, "made for one size"),
+    ],
+)
+def test_networks_of_others_that_do_not_fit(tmp_path, options, words):
+    path = small_network(tmp_path / "small.xml", **options)
+    with pytest.raises(InputError, match=words):
+        open_net("human-pose-estimation-0001", path)(noise(1, 3, 96, 128))
+
+
+def test_a_network_of_others_that_fits(tmp_path):
+    pafs, heatmaps = open_net("human-pose-estimation-0001", small_network(tmp_path / "small.xml"))(noise(1, 3, 96, 128))
+    assert (pafs.shape, heatmaps.shape) == ((1, 38, 12, 16), (1, 19, 12, 16))
