@@ -113,6 +113,8 @@ def convert(options):
     else:
         convert_to_ir(options, weights, pictures)
     written = [target] if target.suffix == ".npz" else [target, target.with_suffix(".bin")]
+    if pictures:
+        print(f"size: {target.with_suffix('.bin').stat().st_size:,} bytes in INT8, {4 * sum(array.size for array in weights.values()):,} in FP32")
     print("written: " + ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
 
 
