@@ -114,8 +114,10 @@ def run_on_picture(options, open_detector):
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
     print(f"{detector.describe(found)}; {options.out}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
     if options.show:
-        cv2.imshow(Path(options.out).name, drawn)
-        cv2.waitKey(0)
+        name = Path(options.out).name
+        cv2.imshow(name, drawn)
+        while cv2.waitKey(100) < 0 and cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:  # any key, or the window's own button
+            pass
 
 
 def check_distinct(options, inputs, outputs):
