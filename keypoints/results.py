@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from entity import Joint
+from entity import COCO_JOINTS, Joint
 from errors import InputError
 from files import atomic_file, check_path
 
@@ -54,6 +54,19 @@ def people_to_json(people) -> dict:
 def points_to_json(points) -> list:
     """points (n, 3): x, y, confidence, NaN where missing -> per point [x, y, confidence] or None."""
     return [[round(float(x), 3), round(float(y), 3), round(float(c), 4)] if np.isfinite(x) else None for x, y, c in points]
+
+
+def people_to_coco(people, image_id) -> list:
+    """People of one picture as entries of a COCO result file, best first: 17 keypoints (x, y, v; v = 1, and 0, 0, 0 where missing) and a score.
+
+    people: keypoints.paf.People. COCO's coordinates are those of here: the centre of the first pixel is (0, 0).
+    """
+    entries = []
+    for pose, score, _ in zip(*people, strict=True):
+        points = np.where(pose[:, 2:] > 0, np.round(pose, 2), 0)[list(COCO_JOINTS)]
+        points[:, 2] = points[:, 2] > 0
+        entries.append({"image_id": image_id, "category_id": 1, "keypoints": points.ravel().tolist(), "score": round(float(score), 5)})
+    return sorted(entries, key=lambda entry: -entry["score"])
 
 
 def to_json_text(picture, size_wh, **facts) -> str:
