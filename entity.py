@@ -79,6 +79,10 @@ COCO_JOINTS = (
     Joint.RightFoot,
 )
 
+# The spread of COCO's annotators for each joint, in person sizes (square root of the area); its evaluation allows twice that. The neck, which
+# COCO has not, is as a shoulder.
+OKS_SIGMAS = (0.026, 0.079, 0.079, 0.072, 0.062, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089, 0.107, 0.087, 0.089, 0.025, 0.025, 0.035, 0.035)
+
 N_FACE_POINTS = 70
 FACE_LINES = (  # (points along the line, closed?)
     (tuple(range(0, 17)), False),  # jaw

@@ -7,14 +7,17 @@ python face_detector.py facenet models/facenet.npz --img data/face.png --out res
 import sys
 
 from entity import FACE_PEAK_THRESH
-from keypoints import cli, draw
+from keypoints import cli, draw, pipeline
 from keypoints.points import PointDetector
+from keypoints.whole import person_of_part
 from models import open_net
 from models.cache import default_cache_dir
 
 
 class FaceDetector(PointDetector):
     """keypoints = FaceDetector(net)(image)"""
+
+    parts = ("face",)
 
     def __init__(self, net, threshold=FACE_PEAK_THRESH):
         """net: as PointDetector's, for example models.open_net("facenet", "models/facenet.npz")."""
@@ -30,6 +33,10 @@ class FaceDetector(PointDetector):
         """As __call__, for several pictures of any sizes at once."""
         return self.detect_crops(images, [False] * len(images))
 
+    def persons(self, keypoints) -> list:
+        """The face as a keypoints.whole.WholePerson."""
+        return [person_of_part("face", keypoints)]
+
     def draw(self, image, keypoints):
         return draw.draw_face(image, keypoints)
 
@@ -38,14 +45,14 @@ def parser():
     p = cli.Parser(prog="face_detector.py", description=__doc__)
     p.add_argument("arch", choices=["facenet"], metavar="ARCH", help="the network: facenet")
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
-    cli.add_picture_options(p)
+    cli.add_source_options(p, pose=False)
     cli.add_engine_options(p)
     return p
 
 
 def detect(options):
     engine = cli.engine_options(options)
-    cli.run_on_picture(options, lambda: FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
+    return pipeline.run(options, lambda: FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
 
 
 def main(argv=None) -> int:

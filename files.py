@@ -69,15 +69,17 @@ def is_same_file(path, other) -> bool:
 
 
 @contextmanager
-def atomic_file(path):
+def atomic_file(path, suffix=".part"):
     """`with atomic_file(path) as part:` write the file `part`; it is renamed to path at the end, or removed after an error.
+
+    suffix: the part's ending, for writers that choose a format by it.
 
     Where path is a link, the file it points to is written. Raises InputError where that fails.
     """
     path = Path(path)
     try:
         target = _target(path)
-        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.{next(_counter)}.part")
+        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.{next(_counter)}{suffix}")
         try:
             yield part
             if target.exists():

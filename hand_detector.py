@@ -7,14 +7,17 @@ python hand_detector.py handnet models/handnet.npz --img hand.png --hand left --
 import sys
 
 from entity import HAND_PEAK_THRESH
-from keypoints import cli, draw
+from keypoints import cli, draw, pipeline
 from keypoints.points import PointDetector
+from keypoints.whole import person_of_part
 from models import open_net
 from models.cache import default_cache_dir
 
 
 class HandDetector(PointDetector):
     """keypoints = HandDetector(net)(image, "left")"""
+
+    parts = ("left_hand", "right_hand")
 
     def __init__(self, net, threshold=HAND_PEAK_THRESH, hand="right"):
         """net: as PointDetector's, for example models.open_net("handnet", "models/handnet.npz"). hand: which one, where a call does not say."""
@@ -34,6 +37,10 @@ class HandDetector(PointDetector):
         """As __call__, for several pictures of any sizes at once; hands: "left" or "right" of each."""
         return self.detect_crops(images, [hand == "left" for hand in hands])
 
+    def persons(self, keypoints) -> list:
+        """The hand as a keypoints.whole.WholePerson."""
+        return [person_of_part(f"{self.hand}_hand", keypoints)]
+
     def draw(self, image, keypoints):
         return draw.draw_hand(image, keypoints)
 
@@ -43,7 +50,7 @@ def parser():
     p.add_argument("arch", choices=["handnet"], metavar="ARCH", help="the network: handnet")
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="which hand it is (default: right)")
-    cli.add_picture_options(p)
+    cli.add_source_options(p, pose=False)
     cli.add_engine_options(p)
     return p
 
@@ -54,7 +61,7 @@ def detect(options):
     def open_detector():
         return HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand)
 
-    cli.run_on_picture(options, open_detector)
+    return pipeline.run(options, open_detector)
 
 
 def main(argv=None) -> int:

@@ -10,10 +10,12 @@ import time
 import numpy as np
 
 from entity import STRIDE, Decoding
-from keypoints import cli, draw, results
+from keypoints import cli, draw, pipeline
+from keypoints.formats import people_to_json
 from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, raise_to_stride, resize
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
+from keypoints.whole import persons_of
 from models import ARCHS, OURS, open_net
 from models.cache import default_cache_dir
 
@@ -22,6 +24,8 @@ SCALES = (0.5, 1, 1.5, 2)  # of precise mode
 
 class PoseDetector:
     """poses, scores = PoseDetector(net)(image)"""
+
+    parts, has_pose = (), True  # what is looked for beside it (keypoints.whole.PARTS)
 
     def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None):
         """net: x (1, 3, H, W) float32 -> (pafs, heatmaps), for example models.open_net("lightposenet"); its row `net.arch`, where it has
@@ -85,8 +89,12 @@ class PoseDetector:
         """A copy of the image with the people's skeletons."""
         return draw.draw_poses(image, people.poses)
 
+    def persons(self, people) -> list:
+        """A keypoints.whole.WholePerson for each of the people."""
+        return persons_of(people)
+
     def to_json(self, people) -> dict:
-        return results.people_to_json(people)
+        return people_to_json(persons_of(people))
 
     def describe(self, people) -> str:
         return "1 person" if len(people) == 1 else f"{len(people)} people"
@@ -116,7 +124,7 @@ def parser():
     pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
     p.add_argument("arch", choices=pose_archs, metavar="ARCH", help=f"the network: {', '.join(pose_archs)}")
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz; may be left out for lightposenet, whose weights ship with the project")
-    cli.add_picture_options(p)
+    cli.add_source_options(p)
     p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
     cli.add_short_side(p)
     cli.add_engine_options(p)
@@ -130,7 +138,7 @@ def detect(options):
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
         return PoseDetector(net, precise=options.precise, short_side=options.short_side)
 
-    cli.run_on_picture(options, open_detector)
+    return pipeline.run(options, open_detector)
 
 
 def main(argv=None) -> int:

@@ -9,7 +9,7 @@ import sys
 
 from face_detector import FaceDetector
 from hand_detector import HandDetector
-from keypoints import cli
+from keypoints import cli, pipeline
 from models import ARCHS, open_net
 from models.cache import default_cache_dir
 from pose_detector import PoseDetector
@@ -20,7 +20,7 @@ def parser():
     p.add_argument("arch", choices=tuple(ARCHS), metavar="ARCH", help=f"the network: {', '.join(ARCHS)}")
     p.add_argument("--xml", metavar="FILE", help="the network: .xml, .onnx, .pb, or an .npz; may be left out for lightposenet")
     p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
-    cli.add_picture_options(p)
+    cli.add_source_options(p)
     p.add_argument("--precise", action="store_true", help="pose: average four scales")
     cli.add_short_side(p, "pose: ")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
@@ -46,7 +46,7 @@ def open_detector(options):
 
 
 def detect(options):
-    cli.run_on_picture(options, lambda: open_detector(options))
+    return pipeline.run(options, lambda: open_detector(options))
 
 
 def main(argv=None) -> int:

@@ -21,6 +21,7 @@ from files import check_path
 from hand_detector import HandDetector
 from keypoints import cli, results
 from keypoints.compare import compare_maps, count_common, found_points, pose_points
+from keypoints.formats import to_json_text
 from keypoints.image import read_image
 from models import ARCHS, OURS, open_net
 from pose_detector import PoseDetector
@@ -179,7 +180,7 @@ def compare(options):
     print_tables(rows, kinds)
     contents = {options.out: draw_differences(options.out, runs, kinds)}
     if options.json is not None:
-        text = results.to_json_text(options.img, (image.shape[1], image.shape[0]), arch=options.arch, engines=rows)
+        text = to_json_text(options.img, (image.shape[1], image.shape[0]), arch=options.arch, engines=rows)
         contents[options.json] = text.encode()
     results.write_files(contents)
     print(f"\n{options.out}: where they differ")

@@ -4,19 +4,15 @@ import argparse
 import math
 import os
 import signal
-import subprocess
 import sys
 import threading
 from functools import partial
 from pathlib import Path
 
-import cv2
-
 from entity import STRIDE
 from errors import InputError
-from files import check_path, is_same_file
-from keypoints import results
-from keypoints.image import MAX_SIDE, read_image
+from files import is_same_file
+from keypoints.image import MAX_SIDE
 
 ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -81,43 +77,37 @@ def add_short_side(parser, what=""):
     parser.add_argument("--short_side", type=kind, default=368, metavar="PIXELS", help=f"{what}of the network's input (default: 368)")
 
 
-def add_picture_options(parser):
-    """--img, --out, --json, --show."""
-    parser.add_argument("--img", required=True, metavar="PICTURE")
-    parser.add_argument("--out", default="result.png", metavar="PICTURE", help="where to draw the result (default: result.png)")
-    parser.add_argument("--json", metavar="FILE", help="also write what was found, as numbers")
-    parser.add_argument("--show", action="store_true", help="open a window with the result")
+def add_source_options(parser, pose=True):
+    """--img or --input, and the outputs (keypoints/pipeline.py). pose: the detector finds poses, which can be tracked, and evaluated as COCO does."""
+    group = parser.add_argument_group("pictures in")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument("--img", metavar="PICTURE", help="one picture; it is drawn into result.png unless --out says otherwise")
+    source.add_argument(
+        "--input",
+        nargs="+",
+        metavar="X",
+        help="pictures, a folder, a 'glob', a list of files (.txt), a video, a camera's number, or a URL (rtsp://, http://)",
+    )
+    group.add_argument("-r", "--recursive", action="store_true", help="--input: with the folders in the folder")
+    add_output_options(parser, pose)
 
 
-def run_on_picture(options, open_detector):
-    """Read --img, detect, write --out and --json, say what was found and how long it took; all that can be checked is checked first.
-
-    open_detector() -> detector with detect(image) -> found, draw(image, found) -> picture, to_json(found) -> dict, describe(found) -> text,
-    the network `net`, and `seconds` {"network", "decode"} of the last picture.
-    """
-    results.check_image_path(options.out)
-    if options.json is not None:
-        check_path(options.json, "--json")
-    check_distinct(options, inputs=("img", "weights", "xml", "bin"), outputs=("out", "json"))
-    if options.show:
-        check_screen()
-    image = read_image(options.img)
-    detector = open_detector()
-    found = detector.detect(image)
-    drawn = detector.draw(image, found)
-    contents = {options.out: results.encode_image(options.out, drawn)}
-    if options.json is not None:
-        text = results.to_json_text(options.img, (image.shape[1], image.shape[0]), arch=options.arch, **detector.to_json(found))
-        contents[options.json] = text.encode()
-    results.write_files(contents)
-    prepare, seconds = detector.net.compile_seconds, detector.seconds
-    prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
-    print(f"{detector.describe(found)}; {options.out}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
-    if options.show:
-        name = Path(options.out).name
-        cv2.imshow(name, drawn)
-        while cv2.waitKey(100) < 0 and cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:  # any key, or the window's own button
-            pass
+def add_output_options(parser, pose=True):
+    """--out and the files of results."""
+    group = parser.add_argument_group("results out")
+    group.add_argument("--out", metavar="X", help="where to draw the result: a picture, for many a folder or a video (.mp4, .avi)")
+    group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
+    group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
+    group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
+    group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
+    group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
+    group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
+    group.add_argument("--show", action="store_true", help="open a window with the result")
+    if pose:
+        group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
+        group.add_argument("--track", action="store_true", help="number people: the same number for the same person from frame to frame")
+        group.add_argument("--smooth", action="store_true", help="with --track, and joints that tremble less (a one-euro filter)")
+    parser.set_defaults(prog=parser.prog, **({} if pose else {"coco_results": None, "track": False, "smooth": False}))
 
 
 def check_distinct(options, inputs, outputs):
@@ -192,13 +182,3 @@ def engine_options(options) -> dict:
         if getattr(options, name) is not None:
             raise InputError(f"--{name} is for --engine openvino; Chainer's device is chosen by --gpu")
     return {"engine": engine, "device": options.gpu}
-
-
-def check_screen():
-    """Raise InputError where no window can be opened. Tried out in a process of its own, for OpenCV aborts the one in which it fails."""
-    cure = "leave --show out and open the file that --out names"
-    if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
-        raise InputError(f"--show: there is no screen here (DISPLAY is not set); {cure}")
-    attempt = subprocess.run([sys.executable, "-c", "import cv2; cv2.namedWindow('test')"], capture_output=True, check=False)
-    if attempt.returncode:
-        raise InputError(f"--show: this machine's screen cannot be used by OpenCV; {cure}")

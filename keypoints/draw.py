@@ -8,6 +8,11 @@ import numpy as np
 from entity import EAR_LIMBS, FACE_COLOR, FACE_LINES, FINGER_COLORS, HAND_FINGERS, JOINT_COLORS, LIMB_COLORS, LIMBS
 
 SHIFT = 4  # OpenCV draws at 1 / 16 pixel
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+BOX_COLOR = (255, 255, 255)
+FACE = [(np.array([*points, points[0]] if closed else points), FACE_COLOR) for points, closed in FACE_LINES]
+HAND = list(zip(map(np.array, HAND_FINGERS), FINGER_COLORS, strict=True))
+PART_LINES = {"face": FACE, "left_hand": HAND, "right_hand": HAND}
 
 
 def line_width(pose, size_wh) -> int:
@@ -18,48 +23,92 @@ def line_width(pose, size_wh) -> int:
     return max(1, round(max(short / 400, min(short / 110, extent / 40))))
 
 
+def draw_people(image, persons):
+    """A copy of the picture (H, W, 3) uint8 with what was found of the persons (keypoints.whole.WholePerson), in pixels of the picture.
+
+    Skeletons, smoothed where they were; faces and hands with their boxes; numbers.
+    """
+    canvas = np.ascontiguousarray(image).copy()
+    for person in persons:
+        if person.pose is not None:
+            _draw_pose(canvas, person.shown_pose)
+        for name, part in person.parts.items():
+            _draw_points(canvas, part.keypoints, PART_LINES[name], part.box)
+            if part.box is not None:
+                _draw_box(canvas, part.box)
+        if person.number is not None:
+            _draw_number(canvas, person)
+    return canvas
+
+
 def draw_poses(image, poses):
     """A copy of the picture (H, W, 3) uint8 with the skeletons of poses (n, 18, 3), in pixels of the picture, drawn on it."""
     canvas = np.ascontiguousarray(image).copy()
     for pose in poses:
-        width = line_width(pose, (image.shape[1], image.shape[0]))
-        for limb, (a, b) in enumerate(LIMBS):
-            if limb not in EAR_LIMBS and pose[a, 2] > 0 and pose[b, 2] > 0:
-                cv2.line(canvas, _fixed(pose[a]), _fixed(pose[b]), LIMB_COLORS[limb], width, cv2.LINE_AA, SHIFT)
-        radius = round(max(1.5, 0.85 * width) * (1 << SHIFT))
-        for joint, point in enumerate(pose):
-            if point[2] > 0:
-                cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
+        _draw_pose(canvas, pose)
     return canvas
 
 
 def draw_face(image, keypoints):
     """A copy of the picture with the lines and points of a face; keypoints (70, 3): x, y, confidence in pixels, NaN where missing."""
-    lines = [(np.array([*points, points[0]] if closed else points), FACE_COLOR) for points, closed in FACE_LINES]
-    return _draw_points(image, keypoints, lines)
+    canvas = np.ascontiguousarray(image).copy()
+    _draw_points(canvas, keypoints, FACE)
+    return canvas
 
 
 def draw_hand(image, keypoints):
     """A copy of the picture with the fingers of a hand, a hue each; keypoints (21, 3): x, y, confidence in pixels, NaN where missing."""
-    return _draw_points(image, keypoints, list(zip(map(np.array, HAND_FINGERS), FINGER_COLORS, strict=True)))
-
-
-def _draw_points(image, keypoints, lines):
-    """lines: (indices of the points along a line, colour)."""
     canvas = np.ascontiguousarray(image).copy()
+    _draw_points(canvas, keypoints, HAND)
+    return canvas
+
+
+# What begins with an underscore here draws on the canvas it is given.
+
+
+def _draw_pose(canvas, pose):
+    width = line_width(pose, (canvas.shape[1], canvas.shape[0]))
+    for limb, (a, b) in enumerate(LIMBS):
+        if limb not in EAR_LIMBS and pose[a, 2] > 0 and pose[b, 2] > 0:
+            cv2.line(canvas, _fixed(pose[a]), _fixed(pose[b]), LIMB_COLORS[limb], width, cv2.LINE_AA, SHIFT)
+    radius = round(max(1.5, 0.85 * width) * (1 << SHIFT))
+    for joint, point in enumerate(pose):
+        if point[2] > 0:
+            cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
+
+
+def _draw_points(canvas, keypoints, lines, box=None):
+    """lines: (indices of the points along a line, colour). box: of the part; None is the whole picture."""
     found = np.isfinite(keypoints[:, 0])
     if not found.any():
-        return canvas
+        return
     extent = np.ptp(keypoints[found, :2], axis=0).max()
-    width = max(1, round(min(min(image.shape[:2]) / 110, extent / 80)))
+    width = max(1, round(min(min(canvas.shape[:2]) / 110, extent / 80)))
     for indices, color in lines:
         for a, b in itertools.pairwise(indices):
             if found[a] and found[b]:
                 cv2.line(canvas, _fixed(keypoints[a]), _fixed(keypoints[b]), color, width, cv2.LINE_AA, SHIFT)
     colors = dict.fromkeys(range(len(keypoints)), FACE_COLOR) | {int(i): color for indices, color in lines for i in indices}
+    smallest = 1.5 if box is None else 1.0
     for index in np.flatnonzero(found):
-        cv2.circle(canvas, _fixed(keypoints[index]), round(max(1.5, width) * (1 << SHIFT)), colors[int(index)], cv2.FILLED, cv2.LINE_AA, SHIFT)
-    return canvas
+        cv2.circle(canvas, _fixed(keypoints[index]), round(max(smallest, width) * (1 << SHIFT)), colors[int(index)], cv2.FILLED, cv2.LINE_AA, SHIFT)
+
+
+def _draw_box(canvas, box):
+    left, top, right, bottom = box
+    cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), BOX_COLOR, max(1, round(min(canvas.shape[:2]) / 400)))
+
+
+def _draw_number(canvas, person):
+    """Above the head, in a colour of its own for each number."""
+    left, top, right, _ = person.box
+    scale = max(0.5, min(canvas.shape[:2]) / 800)
+    text, thick = str(person.number), max(1, round(2 * scale))
+    (width, height), _ = cv2.getTextSize(text, FONT, scale, thick)
+    x = min(max(round((left + right - width) / 2), 0), max(canvas.shape[1] - width, 0))
+    y = max(round(top - 0.5 * height), height + thick)
+    cv2.putText(canvas, text, (x, y), FONT, scale, (0, 0, 0), 3 * thick, cv2.LINE_AA)
+    cv2.putText(canvas, text, (x, y), FONT, scale, JOINT_COLORS[7 * person.number % len(JOINT_COLORS)], thick, cv2.LINE_AA)
 
 
 def _fixed(point):

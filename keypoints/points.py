@@ -4,9 +4,9 @@ import time
 
 import numpy as np
 
+from keypoints.formats import points_to_json
 from keypoints.image import check_maps, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
-from keypoints.results import points_to_json
 
 SIZE_WH = (368, 368)  # of the network's input; a crop is stretched to it
 MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB for each
@@ -14,6 +14,8 @@ MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB fo
 
 class PointDetector:
     """What the detectors of faces and hands share. keypoints = detector(image)"""
+
+    has_pose = False
 
     def __init__(self, net, threshold):
         """net: x (N, 3, 368, 368) float32 -> (heatmaps (N, points + 1, 46, 46),), background last; its row `net.arch`, where it has one,
@@ -43,6 +45,11 @@ class PointDetector:
             self.seconds["network"] += middle - start
             self.seconds["decode"] += time.perf_counter() - middle
         return results
+
+    def stream(self, images):
+        """Yield (image, keypoints) for each of the images, in order."""
+        for image in images:
+            yield image, self.detect(image)
 
     def to_json(self, keypoints) -> dict:
         return {"points": points_to_json(keypoints)}

@@ -12,8 +12,10 @@ from people import person
 from entity import Joint
 from errors import InputError
 from files import atomic_file, check_path
+from keypoints.formats import people_to_json, points_to_json, to_json_text
 from keypoints.paf import People
-from keypoints.results import FORMATS, check_image_path, encode_image, people_to_json, points_to_json, to_json_text, write_files, write_image
+from keypoints.results import FORMATS, check_image_path, encode_image, write_files, write_image
+from keypoints.whole import persons_of
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
 SMOOTH = np.stack(np.broadcast_arrays(*np.ogrid[:40, :50], 99), axis=-1).astype(np.uint8) * 2
@@ -39,7 +41,7 @@ def two_people():
 def test_json_round_trip():
     """The numbers come back: coordinates to a thousandth of a pixel, scores and confidences to four digits."""
     people = two_people()
-    document = json.loads(to_json_text("a.png", (320, 240), arch="x", **people_to_json(people)))
+    document = json.loads(to_json_text("a.png", (320, 240), arch="x", **people_to_json(persons_of(people))))
     assert (document["image"], document["width"], document["height"], document["arch"]) == ("a.png", 320, 240, "x")
     assert document["joints"] == [joint.name for joint in Joint]
     assert [person["score"] for person in document["people"]] == [1.2346, 0.5]
@@ -56,23 +58,23 @@ def test_json_missing_joints_are_null():
     """Exactly those, and no zeros that could be taken for places; a joint at (0, 0) is one."""
     people = two_people()
     people.poses[0, Joint.Nose] = 0, 0, 2
-    first, second = people_to_json(people)["people"]
+    first, second = people_to_json(persons_of(people))["people"]
     assert None not in first["keypoints"]
     assert first["keypoints"][Joint.Nose][:2] == [0, 0]
     assert [joint for joint in Joint if second["keypoints"][joint] is None] == [Joint.LeftHand, Joint.LeftFoot]
-    assert "NaN" not in json.dumps(people_to_json(people))
+    assert "NaN" not in json.dumps(people_to_json(persons_of(people)))
 
 
 def test_json_of_nobody():
     nobody = People(np.zeros((0, 18, 3)), np.zeros(0), np.zeros((0, 18)))
-    assert people_to_json(nobody)["people"] == []
-    assert '"people": []' in to_json_text("a.png", (5, 4), **people_to_json(nobody))
+    assert people_to_json(persons_of(nobody))["people"] == []
+    assert '"people": []' in to_json_text("a.png", (5, 4), **people_to_json(persons_of(nobody)))
 
 
 def test_json_of_numpy_numbers():
     """float32 and NumPy's ints are written as numbers."""
     people = People(*(array.astype(np.float32) for array in two_people()))
-    text = to_json_text("a.png", (320, 240), **people_to_json(people))
+    text = to_json_text("a.png", (320, 240), **people_to_json(persons_of(people)))
     assert json.loads(text)["people"][1]["score"] == 0.5
     assert text.endswith("}\n")
 
@@ -84,7 +86,7 @@ def test_points_to_json():
 
 def test_json_does_not_change_the_people():
     people, kept = two_people(), two_people()
-    people_to_json(people)
+    people_to_json(persons_of(people))
     for array, same in zip(people, kept, strict=True):
         np.testing.assert_array_equal(array, same)
 

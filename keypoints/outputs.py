@@ -1,0 +1,135 @@
+"""The files, folders and videos that the options of cli.add_source_options name: checked before the work begins, then opened."""
+
+from pathlib import Path
+
+from errors import InputError
+from files import check_path, is_same_file
+from keypoints import formats, results, sinks
+from keypoints.frames import DEFAULT_RATE, Pictures, is_live, open_frames
+from keypoints.live import Live
+from keypoints.video import CODECS, check_video_path
+from keypoints.window import check_screen
+
+FILES = ("json", "jsonl", "csv", "coco_results")  # options that name a file of results
+FOLDERS = ("openpose_json",)  # and a folder
+
+
+def check_results(options, inputs):
+    """Raise InputError for files of results that cannot be written, or that are in use already."""
+    taken = [("input", path) for path in inputs]
+    for name in ("weights", "xml", "bin", "face_weights", "hand_weights"):
+        value = getattr(options, name, None)
+        if value:
+            taken += [(name, value), *([(name, Path(value).with_suffix(".bin"))] if str(value).lower().endswith(".xml") else [])]
+    for name in ("out", *FILES, *FOLDERS):
+        path = getattr(options, name)
+        if path is None:
+            continue
+        if name in FILES:
+            check_path(path, f"--{name}")
+        elif name in FOLDERS and Path(path).exists() and not Path(path).is_dir():
+            raise InputError(f"--{name} {path}: expected a folder's name, got a file")
+        for other, used in taken:
+            if is_same_file(path, used):
+                raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
+        taken.append((name, path))
+
+
+def check_options(options):
+    """Raise InputError for options that contradict each other, whatever the source is."""
+    check_results(options, [])
+    if options.show:
+        check_screen()
+    kind = out_kind(options.out)
+    if kind == "video":
+        check_video_path(options.out, options.codec)
+    elif options.codec is not None:
+        raise InputError(f"--codec is for --out with a video ({', '.join(CODECS)})")
+    if kind == "picture":
+        results.check_image_path(options.out)
+    if options.out is None and not options.show and not any(getattr(options, name) for name in (*FILES, *FOLDERS)):
+        raise InputError("nothing would be written: name --out (a folder, a video), --jsonl, --csv, --openpose_json or another file of results")
+    if options.resume and (kind == "video" or options.json):
+        raise InputError("--resume cannot continue a video or --json; it is for --out FOLDER, --jsonl, --csv, --coco_results and --openpose_json")
+    if options.resume and (options.track or options.smooth):
+        raise InputError("--resume cannot continue --track and --smooth: the numbers would begin anew; run it from the beginning")
+
+
+def out_kind(path):
+    """None, "picture", "video" or "folder"."""
+    if path is None:
+        return None
+    suffix = Path(path).suffix.lower()
+    if Path(path).is_dir() or str(path).endswith("/") or not suffix:
+        return "folder"
+    if suffix in CODECS:
+        return "video"
+    if suffix in results.FORMATS:
+        return "picture"
+    raise InputError(f"--out {path}: expected a folder, a video ({', '.join(CODECS)}) or a picture ({', '.join(results.FORMATS)})")
+
+
+def open_source(options):
+    """What --input names. Raises InputError."""
+    if is_live(options.input):
+        if options.resume:
+            raise InputError("--resume is for pictures; a camera cannot be asked again")
+        return Live(options.input[0])
+    without = options.out if out_kind(options.out) == "folder" else None
+    return open_frames(options.input, options.recursive, without)
+
+
+def check_source(options, source):
+    """Raise InputError where the source is too much for the outputs, or is one of them."""
+    check_results(options, source.paths if isinstance(source, Pictures) else [] if source.live else [source.path])
+    if out_kind(options.out) == "picture":
+        raise InputError(f"--out {options.out}: one picture cannot hold many; name a folder or a video ({', '.join(CODECS)})")
+    if options.json:
+        raise InputError("--json is for one picture; --jsonl writes a line for each frame")
+
+
+def open_sinks(options, source, detector) -> list:
+    """The outputs that the options name."""
+    opened, resume, kind = [], options.resume, out_kind(options.out)
+    columns = {"parts": detector.parts, "with_pose": detector.has_pose, "smoothed": options.smooth}
+    if kind == "folder":
+        sinks.make_folder(options.out)
+        opened.append(sinks.PictureFolder(options.out, resume))
+    elif kind == "video":
+        opened.append(sinks.VideoSink(options.out, source.rate or DEFAULT_RATE, options.codec, source.live))
+    if options.jsonl is not None:
+        opened.append(sinks.JsonLines(options.jsonl, resume))
+    if options.csv is not None:
+        opened.append(sinks.Table(options.csv, resume, **columns))
+    if options.coco_results is not None:
+        opened.append(sinks.CocoResults(options.coco_results, resume, coco_ids(getattr(source, "stems", []))))
+    if options.openpose_json is not None:
+        sinks.make_folder(options.openpose_json)
+        opened.append(sinks.OpenPoseFolder(options.openpose_json, resume))
+    return opened
+
+
+def coco_ids(stems):
+    """Frame -> image_id: the number that the picture's name is, where all names are numbers and differ; otherwise the frame's number."""
+    names = [Path(stem).name for stem in stems]
+    if names and all(name.isdecimal() for name in names) and len({int(name) for name in names}) == len(names):
+        return lambda frame: int(Path(frame.stem).name)
+    return lambda frame: frame.number
+
+
+def picture_files(options, detector, frame, found) -> dict:
+    """{path: bytes}: the files of results for one picture."""
+    persons, contents = detector.persons(found), {}
+    if options.json is not None:
+        contents[options.json] = formats.to_json_text(frame.name, frame.size_wh, arch=options.arch, **detector.to_json(found))
+    if options.jsonl is not None:
+        contents[options.jsonl] = formats.to_json_line(frame, persons)
+    if options.csv is not None:
+        columns = {"parts": detector.parts, "with_pose": detector.has_pose}
+        contents[options.csv] = ",".join(formats.csv_columns(**columns)) + "\n" + formats.to_csv(frame, persons, **columns)
+    if options.coco_results is not None:
+        entries = formats.to_coco(persons, coco_ids([frame.stem])(frame), frame.name)
+        contents[options.coco_results] = "[\n" + ",\n".join(map(formats.compact, entries)) + "\n]\n"
+    if options.openpose_json is not None:
+        contents[sinks.OpenPoseFolder(options.openpose_json).path_of(frame)] = formats.to_openpose(persons)
+    return {path: text.encode(errors="backslashreplace") for path, text in contents.items()}
