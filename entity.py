@@ -5,6 +5,7 @@ The numbers are OpenPose's (Cao et al., "Realtime Multi-Person 2D Pose Estimatio
 
 from colorsys import hsv_to_rgb
 from enum import IntEnum
+from math import inf
 from typing import NamedTuple
 
 
@@ -130,6 +131,7 @@ class Decoding(NamedTuple):
     length_penalty_value: float = 1.0
     n_subset_limbs_thresh: int = 3  # a person has this many joints at least
     subset_score_thresh: float = 0.2  # and this score per joint
+    max_stretch: float = inf  # a limb is at most so many times as long as the limbs that its person has so far let expect
 
 
 FACE_PEAK_THRESH = 0.1  # a point of a face or a hand is higher than this

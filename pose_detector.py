@@ -40,6 +40,11 @@ class PoseDetector:
         self.short_side = short_side
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
 
+    @property
+    def compile_seconds(self):
+        """Spent so far on preparing the network for the shapes of its inputs."""
+        return self.net.compile_seconds
+
     def __call__(self, image):
         """image (H, W, 3) uint8 BGR -> poses (n, 18, 3) float64: x, y in pixels of the image, v = 2 or 0; scores (n,) float64."""
         people = self.detect(image)

@@ -52,6 +52,11 @@ def run(parser, work, argv=None) -> int:
         return 1
 
 
+def changed(options, **values):
+    """A copy of parsed options with other values."""
+    return argparse.Namespace(**{**vars(options), **values})
+
+
 def _end(*_):
     sys.exit(TERMINATED)  # an exception, so that nothing half-written stays
 
@@ -71,10 +76,10 @@ def whole_number(text, least=1, most=None) -> int:
 positive_int = whole_number
 
 
-def add_short_side(parser, what=""):
+def add_short_side(parser, what="", default=368):
     """--short_side."""
     kind = partial(whole_number, least=STRIDE, most=MAX_SIDE)
-    parser.add_argument("--short_side", type=kind, default=368, metavar="PIXELS", help=f"{what}of the network's input (default: 368)")
+    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
 
 
 def add_source_options(parser, pose=True):
@@ -92,22 +97,39 @@ def add_source_options(parser, pose=True):
     add_output_options(parser, pose)
 
 
-def add_output_options(parser, pose=True):
+def add_camera_options(parser, pose=True):
+    """--camera or --input, and the outputs of what goes on without an end."""
+    group = parser.add_argument_group("camera")
+    group.add_argument("--camera", type=partial(whole_number, least=0, most=1000), default=0, metavar="N", help="the camera's number (default: 0)")
+    group.add_argument("--input", metavar="X", help="a video that is played in the camera's place, or a URL (rtsp://, http://)")
+    add_output_options(parser, pose, live=True)
+
+
+def add_output_options(parser, pose=True, live=False):
     """--out and the files of results."""
     group = parser.add_argument_group("results out")
-    group.add_argument("--out", metavar="X", help="where to draw the result: a picture, for many a folder or a video (.mp4, .avi)")
-    group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
+    group.add_argument(
+        "--out", metavar="X", help=f"where to draw the result: {'' if live else 'a picture, for many '}a folder or a video (.mp4, .avi)"
+    )
     group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
     group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
     group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
-    group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
     group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
-    group.add_argument("--show", action="store_true", help="open a window with the result")
+    absent = {}
+    if live:
+        absent = {"json": None, "resume": False, "coco_results": None}
+    else:
+        group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
+        group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
+        group.add_argument("--show", action="store_true", help="open a window with the result")
     if pose:
-        group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
         group.add_argument("--track", action="store_true", help="number people: the same number for the same person from frame to frame")
         group.add_argument("--smooth", action="store_true", help="with --track, and joints that tremble less (a one-euro filter)")
-    parser.set_defaults(prog=parser.prog, **({} if pose else {"coco_results": None, "track": False, "smooth": False}))
+    else:
+        absent |= {"coco_results": None, "track": False, "smooth": False}
+    if pose and not live:
+        group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
+    parser.set_defaults(prog=parser.prog, verbose=False, **absent)
 
 
 def check_distinct(options, inputs, outputs):

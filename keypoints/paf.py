@@ -3,12 +3,12 @@
 Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", CVPR 2017, section 2.3 (eq. 10, 11) and 2.4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from entity import EAR_LIMBS, LIMBS, N_JOINTS, STRIDE, Decoding
+from entity import EAR_LIMBS, LIMB_RATIOS, LIMBS, N_JOINTS, N_LIMBS, STRIDE, Decoding
 from keypoints.peaks import locate_peaks
 
 
@@ -29,6 +29,7 @@ class Person:
 
     joints: dict
     score: float
+    units: list = field(default_factory=list)  # of each limb: its length by its ratio, about the width of the head (entity.LIMB_RATIOS)
 
     @property
     def count(self) -> int:
@@ -54,9 +55,13 @@ def assemble(pafs, peaks, decoding=Decoding(), nearest=False) -> People:
     nearest: read the PAFs at whole pixels, as the original does on its enlarged maps, instead of between them.
     Returns People in pixels of pafs.
     """
-    persons = group(find_connections(pafs, peaks, decoding, nearest), peaks)
+    grouping = Grouping(peaks)
+    for limb in range(N_LIMBS):
+        grouping.add(limb, find_connections(limb, pafs, peaks, decoding, nearest, grouping.units))
     persons = [
-        person for person in persons if person.count >= decoding.n_subset_limbs_thresh and person.score / person.count >= decoding.subset_score_thresh
+        person
+        for person in grouping.persons
+        if person.count >= decoding.n_subset_limbs_thresh and person.score / person.count >= decoding.subset_score_thresh
     ]
     poses, confidences = np.zeros((len(persons), N_JOINTS, 3)), np.zeros((len(persons), N_JOINTS))
     for n, person in enumerate(persons):
@@ -67,36 +72,35 @@ def assemble(pafs, peaks, decoding=Decoding(), nearest=False) -> People:
     return People(poses, np.array([person.score / person.count for person in persons]), confidences)
 
 
-def find_connections(pafs, peaks, decoding, nearest=False) -> list:
-    """Per limb its connections: a list of (index of the first peak, of the second, score), best first.
+def find_connections(limb, pafs, peaks, decoding, nearest=False, units=None) -> list:
+    """The connections of a limb: a list of (index of the first peak, of the second, score), best first.
 
     The score is the mean inner product of the PAF with the unit vector along the limb (eq. 10 and 11, as a sum), less a penalty
-    for limbs longer than decoding.limb_length_ratio widths of the maps. All candidates of a limb are judged at once.
+    for limbs longer than decoding.limb_length_ratio widths of the maps. All candidates are judged at once.
+    units (P,): the unit length of the person that owns each peak, NaN where nobody does. By them a limb has a length to be expected; one that
+    is decoding.max_stretch times as long is none, nor is one shorter than that squared (limbs do look short when seen from their end).
     """
-    first = np.searchsorted(peaks[:, 0], np.arange(N_JOINTS + 1))
-    read = _read_nearest if nearest else _read_bilinear
-    width = pafs.shape[2]
+    (a_first, a_last), (b_first, b_last) = (np.searchsorted(peaks[:, 0], [joint, joint + 1]) for joint in LIMBS[limb])
+    from_xy = peaks[a_first:a_last, None, 1:3].astype(np.float64)  # (A, 1, 2)
+    to_xy = peaks[None, b_first:b_last, 1:3].astype(np.float64)  # (1, B, 2)
+    if not from_xy.size or not to_xy.size:
+        return []
     n = decoding.n_integ_points
     t = np.linspace(0, 1, n) if nearest else (np.arange(n) + 0.5) / n  # at the ends themselves a field is half as strong
-    connections = []
-    for limb, (a, b) in enumerate(LIMBS):
-        from_xy = peaks[first[a] : first[a + 1], None, 1:3].astype(np.float64)  # (A, 1, 2)
-        to_xy = peaks[None, first[b] : first[b + 1], 1:3].astype(np.float64)  # (1, B, 2)
-        if not from_xy.size or not to_xy.size:
-            connections.append([])
-            continue
-        vector = to_xy - from_xy  # (A, B, 2)
-        length = np.hypot(vector[..., 0], vector[..., 1])  # (A, B)
-        unit = vector / np.maximum(length, 1e-9)[..., None]
-        points = from_xy[:, :, None] + vector[:, :, None] * t[:, None]  # (A, B, n, 2) x, y
-        field = read(pafs[2 * limb : 2 * limb + 2], points)  # (2, A, B, n)
-        products = field[0] * unit[..., None, 0] + field[1] * unit[..., None, 1]
-        penalty = decoding.limb_length_ratio * width / np.maximum(length, 1e-9) - decoding.length_penalty_value
-        scores = products.mean(-1) + np.minimum(penalty, 0)
-        supported = (products > decoding.inner_product_thresh).sum(-1) > decoding.n_integ_points_thresh
-        chosen = greedy(np.where(supported & (scores > 0) & (length > 0), scores, -np.inf))
-        connections.append([(first[a] + i, first[b] + j, scores[i, j]) for i, j in chosen])
-    return connections
+    vector = to_xy - from_xy  # (A, B, 2)
+    length = np.hypot(vector[..., 0], vector[..., 1])  # (A, B)
+    unit = vector / np.maximum(length, 1e-9)[..., None]
+    points = from_xy[:, :, None] + vector[:, :, None] * t[:, None]  # (A, B, n, 2) x, y
+    field = (_read_nearest if nearest else _read_bilinear)(pafs[2 * limb : 2 * limb + 2], points)  # (2, A, B, n)
+    products = field[0] * unit[..., None, 0] + field[1] * unit[..., None, 1]
+    penalty = decoding.limb_length_ratio * pafs.shape[2] / np.maximum(length, 1e-9) - decoding.length_penalty_value
+    scores = products.mean(-1) + np.minimum(penalty, 0)
+    possible = (scores > 0) & (length > 0) & ((products > decoding.inner_product_thresh).sum(-1) > decoding.n_integ_points_thresh)
+    if units is not None and np.isfinite(decoding.max_stretch):
+        stretch, pairs = decoding.max_stretch, (units[a_first:a_last, None], units[None, b_first:b_last])  # NaN, which compares as False
+        length_by_ratio = length / LIMB_RATIOS[limb]
+        possible &= ~(length_by_ratio > stretch * np.fmin(*pairs)) & ~(length_by_ratio < np.fmax(*pairs) / stretch**2)
+    return [(a_first + i, b_first + j, scores[i, j]) for i, j in greedy(np.where(possible, scores, -np.inf))]
 
 
 def greedy(scores) -> list:
@@ -114,31 +118,51 @@ def greedy(scores) -> list:
     return [(int(i), int(j)) for _, i, j in sorted(pairs, key=lambda pair: -pair[0])]
 
 
-def group(connections, peaks) -> list:
-    """Persons from the connections of all limbs (section 2.4): a connection extends the person that owns one of its ends, joins two
-    persons that own one end each and share no joint, and otherwise starts a person (ear limbs never do).
-    """
-    persons, owner = [], {}  # owner: index of a peak -> its person
-    for limb, (a, b) in enumerate(LIMBS):
-        for i, j, score in connections[limb]:
-            one, other = owner.get(i), owner.get(j)
+class Grouping:
+    """Persons from the connections of limb after limb (section 2.4)."""
+
+    def __init__(self, peaks):
+        """peaks (P, 4): joint, x, y, score."""
+        self.peaks, self.persons = peaks, []
+        self.owner = {}  # index of a peak -> its person
+
+    def add(self, limb, connections):
+        """Add the connections of a limb. One extends the person that owns one of its ends, joins two persons that own one end each and share
+        no joint, and otherwise starts a person (ear limbs never do).
+        """
+        a, b = LIMBS[limb]
+        for i, j, score in connections:
+            one, other = self.owner.get(i), self.owner.get(j)
             if one is None and other is None:
-                if limb not in EAR_LIMBS:
-                    one = Person({a: i, b: j}, peaks[i, 3] + peaks[j, 3] + score)
-                    owner[i] = owner[j] = one
-                    persons.append(one)
+                if limb in EAR_LIMBS:
+                    continue
+                one = Person({a: i, b: j}, self.peaks[i, 3] + self.peaks[j, 3] + score)
+                self.owner[i] = self.owner[j] = one
+                self.persons.append(one)
             elif one is None or other is None:
-                person, joint, peak = (one, b, j) if other is None else (other, a, i)
-                if joint not in person.joints:
-                    person.joints[joint] = peak
-                    person.score += peaks[peak, 3] + score
-                    owner[peak] = person
-            elif one is not other and not one.joints.keys() & other.joints.keys():
+                one, joint, peak = (one, b, j) if other is None else (other, a, i)
+                if joint in one.joints:
+                    continue
+                one.joints[joint] = peak
+                one.score += self.peaks[peak, 3] + score
+                self.owner[peak] = one
+            elif one is other or one.joints.keys() & other.joints.keys():
+                continue
+            else:
                 one.joints.update(other.joints)
                 one.score += other.score + score
-                owner.update((peak, one) for peak in other.joints.values())
-                persons = [person for person in persons if person is not other]
-    return persons
+                one.units += other.units
+                self.owner.update((peak, one) for peak in other.joints.values())
+                self.persons = [person for person in self.persons if person is not other]
+            one.units.append(np.hypot(*(self.peaks[j, 1:3] - self.peaks[i, 1:3])) / LIMB_RATIOS[limb])
+
+    @property
+    def units(self) -> np.ndarray:
+        """(P,) float64: for each peak the median unit length of the limbs of the person that owns it so far, NaN where nobody does."""
+        units = np.full(len(self.peaks), np.nan)
+        for person in self.persons:
+            units[list(person.joints.values())] = np.median(person.units)
+        return units
 
 
 def _read_nearest(maps, points):

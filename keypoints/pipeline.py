@@ -1,26 +1,27 @@
 """From a source to its results: pictures, folders, videos and cameras through a detector, one after another.
 
 A detector has detect(image) -> found, stream(images) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
-describe(found) -> text, to_json(found) -> dict, `parts` (names of whole.PARTS it looks for), `has_pose`, `net`, and `seconds`
-{"network", "decode"} of the last picture.
+describe(found) -> text, to_json(found) -> dict, `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last
+picture `seconds` {"network", "decode"} and `compile_seconds`.
 """
 
 import sys
 from collections import deque
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 from tqdm import tqdm
 
 from errors import InputError
 from keypoints import outputs, results
+from keypoints.cli import changed
 from keypoints.draw import draw_people
-from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, read_ahead
+from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live, read_ahead
 from keypoints.image import read_image
+from keypoints.live import Live
 from keypoints.track import Tracker
-from keypoints.window import KEYS, Window
+from keypoints.window import KEYS, Window, check_screen
 
 MOST_LISTED = 20  # failures
 
@@ -33,7 +34,7 @@ def run(options, open_detector) -> int:
     if path is None:
         return run_on_frames(options, open_detector)
     out = options.out or ("result.png" if options.img is not None else None)
-    return run_on_picture(SimpleNamespace(**{**vars(options), "img": path, "out": out}), open_detector)
+    return run_on_picture(changed(options, img=path, out=out), open_detector)
 
 
 def is_one_picture(names) -> bool:
@@ -51,7 +52,7 @@ def run_on_picture(options, open_detector) -> int:
     outputs.check_options(options)
     outputs.check_results(options, [path])
     image = read_image(path)
-    detector = open_detector()
+    detector = opened_detector(options, open_detector)
     found = detector.detect(image)
     frame, persons = Frame(0, str(path), Path(path).stem, None, image), detector.persons(found)
     drawn = draw_people(image, persons)
@@ -59,13 +60,20 @@ def run_on_picture(options, open_detector) -> int:
     if out is not None:
         contents[out] = results.encode_image(out, drawn)
     results.write_files(contents)
-    prepare, seconds = detector.net.compile_seconds, detector.seconds
+    prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
     parts = [detector.describe(found), *([str(out)] if out else [])]
     print(f"{'; '.join(parts)}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
+    for line in skipped_lines(persons) if options.verbose else []:
+        print(line)
     if options.show:
         show_picture(Path(out or path).name, drawn)
     return 0
+
+
+def skipped_lines(persons) -> list:
+    """Which faces and hands were not looked for, and why."""
+    return [f"person {i}: {name.replace('_', ' ')} skipped: {why}" for i, person in enumerate(persons) for name, why in person.skipped.items()]
 
 
 def show_picture(name, drawn):
@@ -75,27 +83,38 @@ def show_picture(name, drawn):
         pass
 
 
-def run_on_frames(options, open_detector) -> int:
-    """Work through --input; write --out and the files of results as the frames come."""
+def opened_detector(options, open_detector):
+    """Raises InputError where the options ask for poses and it finds none."""
+    detector = open_detector()
+    for name in ("track", "smooth", "coco_results"):
+        if getattr(options, name) and not detector.has_pose:
+            raise InputError(f"--{name} is for poses, and {options.arch} finds none; leave it out")
+    return detector
+
+
+def run_on_frames(options, open_detector, open_source=outputs.open_source) -> int:
+    """Work through --input, or what open_source(options) gives; write --out and the files of results as the frames come."""
     outputs.check_options(options)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(outputs.open_source(options)))
+        source = stack.enter_context(closing(open_source(options)))
         outputs.check_source(options, source)
-        detector = open_detector()
+        detector = opened_detector(options, open_detector)
         opened = outputs.open_sinks(options, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
         window = stack.enter_context(closing(Window(title_of(options), source, tqdm.write))) if options.show else None
         tracker = Tracker(options.smooth) if options.track or options.smooth else None
-        counts = work(source, detector, opened, tracker, window, draws=options.show or options.out is not None)
-    if tracker is not None:
-        counts["identities"] = tracker.n_numbers
-    return report(source, counts, options)
+        counts = dict.fromkeys(("frames", "people", "skipped"), 0)
+        try:
+            work(source, detector, opened, tracker, window, counts, draws=options.show or options.out is not None, verbose=options.verbose)
+        finally:
+            if counts["frames"] or not source.failures:
+                say_done(source, counts, options, tracker)
+    return report_failures(source, options)
 
 
-def work(source, detector, opened, tracker, window, draws) -> dict:
-    """The loop. Returns how many {"frames", "people", "skipped"} there were."""
-    counts = {"frames": 0, "people": 0, "skipped": 0}
+def work(source, detector, opened, tracker, window, counts, draws, verbose):
+    """The loop. counts: how many "frames", "people" and frames "skipped" there were, kept up to date."""
 
     def skip(frame):
         done = bool(opened) and all(sink.has(frame) for sink in opened)
@@ -112,12 +131,13 @@ def work(source, detector, opened, tracker, window, draws) -> dict:
             for sink in opened:
                 if not sink.has(frame):
                     sink.write(frame, persons, drawn)
+            for line in skipped_lines(persons) if verbose else []:
+                tqdm.write(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}")
             counts["frames"] += 1
             counts["people"] += len(persons)
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
             if window is not None and not window.show(frame, drawn):
                 break
-    return counts
 
 
 def detect_frames(source, detector, skip):
@@ -137,26 +157,52 @@ def detect_frames(source, detector, skip):
         yield waiting.popleft(), found
 
 
-def report(source, counts, options) -> int:
-    """Say what was done; list what could not be read. Returns the exit status."""
+def say_done(source, counts, options, tracker):
+    """One line on stdout, also after an interruption."""
     unit = "frame" if source.is_video else "picture"
     parts = [f"{counts['frames']} {unit}{'' if counts['frames'] == 1 else 's'}", f"{counts['people']} found"]
-    if "identities" in counts:
-        parts.append(f"{counts['identities']} identities")
+    if tracker is not None:
+        parts.append(f"{tracker.n_numbers} identities")
     if counts["skipped"]:
         parts.append(f"{counts['skipped']} were done before")
     if source.live:
         parts.append(f"{source.n_dropped} dropped")
-    written = [str(getattr(options, name)) for name in ("out", *outputs.FILES, *outputs.FOLDERS) if getattr(options, name, None)]
+    written = [str(getattr(options, name)) for name in ("out", *outputs.FILES, *outputs.FOLDERS) if getattr(options, name)]
     print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]))
+
+
+def report_failures(source, options) -> int:
+    """List what could not be read on stderr. Returns the exit status."""
+    if not source.failures:
+        return 0
     for name, why in source.failures[:MOST_LISTED]:
         print(f"{options.prog}: {why if name in why else f'{name}: {why}'}", file=sys.stderr)
-    if source.failures:
-        more = len(source.failures) - MOST_LISTED
-        total = f" of {len(source)}" if isinstance(source, Pictures) else ""
-        print(f"{options.prog}: {len(source.failures)}{total} could not be read{f' ({more} more than listed)' if more > 0 else ''}", file=sys.stderr)
-    return 1 if source.failures else 0
+    total = f" of {len(source)} pictures" if isinstance(source, Pictures) else ""
+    more = len(source.failures) - MOST_LISTED
+    print(f"{options.prog}: {len(source.failures)}{total} could not be read{f' ({more} more than listed)' if more > 0 else ''}", file=sys.stderr)
+    return 1
 
 
 def title_of(options) -> str:
     return f"{options.prog.removesuffix('.py')} ({KEYS})"
+
+
+def run_on_camera(options, open_detector) -> int:
+    """Work on the newest frame of --camera, or of --input as if it were one, in a window where there is a screen."""
+
+    show, note = True, None
+    try:
+        check_screen("the window", "name --out VIDEO (or --jsonl FILE) to run without one; Ctrl-C ends it")
+    except InputError as error:
+        if not any(getattr(options, name) for name in ("out", *outputs.FILES, *outputs.FOLDERS)):
+            raise
+        show, note = False, f"{options.prog}: {str(error).split(';')[0]}; Ctrl-C ends it"
+
+    def open_source(options):
+        name = str(options.camera) if options.input is None else options.input
+        source = Live(name) if options.input is None or is_live([name]) else Live(name, Video(name))
+        if note:
+            print(note, file=sys.stderr)
+        return source
+
+    return run_on_frames(changed(options, show=show), open_detector, open_source)

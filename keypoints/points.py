@@ -26,6 +26,11 @@ class PointDetector:
         self.threshold = threshold
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
 
+    @property
+    def compile_seconds(self):
+        """Spent so far on preparing the network for the shapes of its inputs."""
+        return self.net.compile_seconds
+
     def detect_crops(self, crops, mirrored) -> list:
         """Find the points of each crop.
 

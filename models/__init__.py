@@ -36,7 +36,7 @@ class Arch(NamedTuple):
 
 
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
-LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7)
+LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
 
 ARCHS = {
     "posenet": Arch("pose", "CocoPoseNet"),

@@ -1,6 +1,7 @@
 """entity.py holds the numbers of ../shared/facts.md, and they fit together."""
 
 import colorsys
+import math
 
 import pytest
 
@@ -140,9 +141,9 @@ def test_ratios():
 
 def test_decoding_defaults():
     """The original's parameters."""
-    assert entity.Decoding() == (0.05, 10, 8, 0.05, 1.0, 1.0, 3, 0.2)
+    assert entity.Decoding() == (0.05, 10, 8, 0.05, 1.0, 1.0, 3, 0.2, math.inf)
     assert entity.Decoding._fields == (
         *("heatmap_peak_thresh", "n_integ_points", "n_integ_points_thresh", "inner_product_thresh"),
-        *("limb_length_ratio", "length_penalty_value", "n_subset_limbs_thresh", "subset_score_thresh"),
+        *("limb_length_ratio", "length_penalty_value", "n_subset_limbs_thresh", "subset_score_thresh", "max_stretch"),
     )
     assert (entity.STRIDE, entity.FACE_PEAK_THRESH, entity.HAND_PEAK_THRESH) == (8, 0.1, 0.1)

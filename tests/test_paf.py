@@ -9,10 +9,22 @@ from people import person, visible
 from entity import EAR_LIMBS, LIMBS, N_JOINTS, N_LIMBS, Decoding, Joint
 from keypoints import paf
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
-from keypoints.paf import assemble, decode, find_connections, greedy, group
+from keypoints.paf import Grouping, assemble, decode, find_connections, greedy
 from keypoints.peaks import find_peaks, smooth
 
 GOLDEN = ("decode_000000040083.npz", "decode_000000197388.npz")
+
+
+def all_connections(*arguments, **options):
+    return [find_connections(limb, *arguments, **options) for limb in range(N_LIMBS)]
+
+
+def group(connections, peaks):
+    """The persons of the connections of all limbs."""
+    grouping = Grouping(np.asarray(peaks, float))
+    for limb, of_limb in enumerate(connections):
+        grouping.add(limb, of_limb)
+    return grouping.persons
 
 
 # The original
@@ -64,7 +76,7 @@ def test_golden_people_were_not_merged(name, monkeypatch):
 
     monkeypatch.setattr(paf, "Person", Counted)
     pafs, peaks, _ = original_decode(golden(name))
-    persons = group(find_connections(pafs, peaks, Decoding(), nearest=True), peaks)
+    persons = group(all_connections(pafs, peaks, Decoding(), nearest=True), peaks)
     assert len(started) == len(persons) > 0
 
 
@@ -156,7 +168,7 @@ def constant_pafs(limb, vector, size=(12, 20)):
 
 def one_score(pafs, peaks, decoding=Decoding(), nearest=False):
     """The score of the only connection, or None."""
-    scores = [score for limb in find_connections(pafs, peaks, decoding, nearest) for _, _, score in limb]
+    scores = [score for limb in all_connections(pafs, peaks, decoding, nearest) for _, _, score in limb]
     assert len(scores) <= 1
     return scores[0] if scores else None
 
@@ -167,7 +179,7 @@ def test_each_limb_reads_its_own_channels(limb, nearest):
     """Limb i, from its first joint to its second, in channels 2 i and 2 i + 1; the score is the PAF along the limb."""
     peaks = two_peaks(limb, (3, 2), (11, 8))  # a vector of (8, 6), length 10
     pafs = constant_pafs(limb, (0.5, 0.25))
-    connections = find_connections(pafs, peaks, Decoding(), nearest)
+    connections = all_connections(pafs, peaks, Decoding(), nearest)
     assert [len(found) for found in connections] == [int(other == limb) for other in range(N_LIMBS)]
     i, j, score = connections[limb][0]
     assert (peaks[i, 0], peaks[j, 0]) == LIMBS[limb]
@@ -242,7 +254,7 @@ def test_peaks_at_one_place_are_not_connected():
 def test_each_peak_is_used_once_per_limb():
     """Two necks, three right waists: the better pairs win."""
     peaks = np.array([(1, 2, 2, 1), (1, 2, 8, 1), (8, 12, 2, 1), (8, 12, 8, 1), (8, 14, 5, 1)], np.float32)
-    connections = find_connections(constant_pafs(0, (1, 0)), peaks, Decoding())
+    connections = all_connections(constant_pafs(0, (1, 0)), peaks, Decoding())
     assert sorted((i, j) for i, j, _ in connections[0]) == [(0, 2), (1, 3)]
 
 
@@ -437,7 +449,7 @@ def test_score_is_peaks_and_connections_per_joint():
     people = decode(*arm(3))
     pafs, heatmaps = arm(3)
     peaks = paf.locate_peaks(heatmaps[:N_JOINTS], 0.05)
-    links = [score for limb in find_connections(pafs, peaks, Decoding()) for _, _, score in limb]
+    links = [score for limb in all_connections(pafs, peaks, Decoding()) for _, _, score in limb]
     assert len(links) == 2
     assert people.scores[0] == pytest.approx((people.confidences[0].sum() + sum(links)) / 3, rel=1e-6)
 

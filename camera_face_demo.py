@@ -1,0 +1,111 @@
+"""Find the 70 points of the faces that a camera sees, in a window: q or Esc quits, s saves the frame, space pauses.
+
+python camera_face_demo.py --camera 0 --weights models/facenet.npz
+python camera_face_demo.py --input VIDEO.mp4 --weights models/facenet.npz --pose --out faces.mp4
+"""
+
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from demo import WholeBodyDetector
+from errors import InputError
+from face_detector import FaceDetector
+from keypoints import cli, pipeline
+from keypoints.image import crop
+from keypoints.whole import Part, person_of_part
+from models import ARCHS, MODELS, OURS, open_net
+from models.cache import default_cache_dir
+from pose_detector import PoseDetector
+
+CASCADE = "haarcascade_frontalface_default.xml"  # comes with OpenCV
+GROW = 1.3  # the cascade's boxes hold eyes to mouth; facenet wants the whole head
+
+
+class CascadeFaceDetector:
+    """persons = CascadeFaceDetector(face_detector).detect(image): OpenCV's Haar cascade finds the faces, the network their points."""
+
+    parts, has_pose = ("face",), False
+
+    def __init__(self, face, min_face=48, most=10):
+        """face: a FaceDetector. min_face: pixels. most: faces of one picture, the largest ones."""
+        self.face, self.min_face, self.most = face, min_face, most
+        self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / CASCADE))
+        if self.cascade.empty():
+            raise InputError(f"OpenCV's {CASCADE} is not in {cv2.data.haarcascades}; install opencv-python again, or use --pose")
+
+    def boxes(self, image) -> list:
+        """(left, top, right, bottom) of each face, in pixels of the image (H, W, 3) uint8 BGR, the largest first; may reach outside."""
+        grey = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
+        found = self.cascade.detectMultiScale(grey, scaleFactor=1.15, minNeighbors=5, minSize=(self.min_face, self.min_face))
+        found = sorted(found, key=lambda box: -box[2])[: self.most]
+        return [grown_box(*map(int, box)) for box in found]
+
+    def detect(self, image) -> list:
+        """image (H, W, 3) uint8 BGR -> a keypoints.whole.WholePerson without a pose for each face."""
+        boxes = self.boxes(image)
+        faces = self.face.detect_batch([crop(image, box) for box in boxes]) if boxes else []
+        return [face_person(Part(box, points + (box[0], box[1], 0))) for box, points in zip(boxes, faces, strict=True)]
+
+    def persons(self, persons) -> list:
+        return persons
+
+
+class PoseFaceDetector(WholeBodyDetector):
+    """persons = PoseFaceDetector(pose_detector, face_detector).detect(image): the head of each pose says where the face is."""
+
+    has_pose = False
+
+    def detect(self, image) -> list:
+        return [face_person(person.parts["face"]) for person in super().detect(image) if "face" in person.parts]
+
+
+def face_person(part):
+    person = person_of_part("face", part.keypoints)
+    return replace(person, parts={"face": part})
+
+
+def grown_box(left, top, width, height):
+    """The box of a head around the cascade's box of a face."""
+    half = round(GROW * max(width, height) / 2)
+    x, y = left + width // 2, top + height // 2
+    return x - half, y - half, x + half, y + half
+
+
+def parser():
+    p = cli.Parser(prog="camera_face_demo.py", description=__doc__)
+    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
+    p.add_argument("--weights", metavar="FILE", help="facenet's .npz or file of OpenVINO (default: models/facenet.npz if it is there)")
+    p.add_argument("--pose", action="store_true", help="find the heads by a pose network instead of OpenCV's cascade")
+    p.add_argument("--pose_arch", choices=pose_archs, default="lightposenet", help="--pose: the network (default: lightposenet)")
+    p.add_argument("--pose_weights", metavar="FILE", help="--pose: its weights; may be left out for lightposenet")
+    p.add_argument("--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="no smaller faces (default: 48)")
+    cli.add_camera_options(p, pose=False)
+    cli.add_short_side(p, "--pose: ", default=256)
+    cli.add_engine_options(p)
+    return p
+
+
+def detect(options):
+    engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
+    usual = MODELS / "facenet.npz"
+
+    def open_detector():
+        face = FaceDetector(open_net("facenet", options.weights or (usual if usual.is_file() else None), **engine))
+        if not options.pose:
+            return CascadeFaceDetector(face, options.min_face)
+        pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)
+        return PoseFaceDetector(pose, face, min_face=options.min_face)
+
+    return pipeline.run_on_camera(options, open_detector)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

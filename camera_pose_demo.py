@@ -1,0 +1,40 @@
+"""Find people's poses in what a camera sees, in a window: q or Esc quits, s saves the frame, space pauses.
+
+python camera_pose_demo.py --camera 0
+python camera_pose_demo.py --input VIDEO.mp4 --smooth --out poses.mp4
+"""
+
+import sys
+
+from keypoints import cli, pipeline
+from models import ARCHS, OURS, open_net
+from models.cache import default_cache_dir
+from pose_detector import PoseDetector
+
+
+def parser():
+    p = cli.Parser(prog="camera_pose_demo.py", description=__doc__)
+    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
+    p.add_argument("--arch", choices=pose_archs, default="lightposenet", help="the network (default: lightposenet)")
+    p.add_argument("--weights", metavar="FILE", help="an .npz, or a file of OpenVINO; may be left out for lightposenet")
+    cli.add_camera_options(p)
+    cli.add_short_side(p, default=256)
+    cli.add_engine_options(p)
+    return p
+
+
+def detect(options):
+    engine = cli.engine_options(options)
+
+    def open_detector():
+        return PoseDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), short_side=options.short_side)
+
+    return pipeline.run_on_camera(options, open_detector)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), detect, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
