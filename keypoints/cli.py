@@ -103,6 +103,7 @@ def add_camera_options(parser, pose=True):
     group.add_argument("--camera", type=partial(whole_number, least=0, most=1000), default=0, metavar="N", help="the camera's number (default: 0)")
     group.add_argument("--input", metavar="X", help="a video that is played in the camera's place, or a URL (rtsp://, http://)")
     add_output_options(parser, pose, live=True)
+    parser.set_defaults(img=None, recursive=False)
 
 
 def add_output_options(parser, pose=True, live=False):

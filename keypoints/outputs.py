@@ -16,7 +16,7 @@ FOLDERS = ("openpose_json",)  # and a folder
 
 def check_results(options, inputs):
     """Raise InputError for files of results that cannot be written, or that are in use already."""
-    taken = [("input", path) for path in inputs]
+    taken = [("img" if options.img is not None else "input", path) for path in inputs]
     for name in ("weights", "xml", "bin", "face_weights", "hand_weights"):
         value = getattr(options, name, None)
         if value:

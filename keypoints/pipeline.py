@@ -14,7 +14,7 @@ import cv2
 from tqdm import tqdm
 
 from errors import InputError
-from keypoints import outputs, results
+from keypoints import outputs, results, sinks
 from keypoints.cli import changed
 from keypoints.draw import draw_people
 from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live, read_ahead
@@ -59,6 +59,8 @@ def run_on_picture(options, open_detector) -> int:
     contents = outputs.picture_files(options, detector, frame, found)
     if out is not None:
         contents[out] = results.encode_image(out, drawn)
+    if options.openpose_json is not None:
+        sinks.make_folder(options.openpose_json)
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""

@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "entity.py": {"numpy"},
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
+    "keypoints/pipeline.py": {"numpy", "cv2", "tqdm", "keypoints", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "threadpoolctl", "keypoints", *SHARED_MODULES},
     "models/layers.py": set(),
     **{f"{table.replace('.', '/')}.py": {"models.layers", *TABLES} for table in TABLES},

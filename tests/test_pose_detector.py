@@ -428,7 +428,7 @@ def test_gpu_without_cupy_names_the_cure(out):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("ARCH", "--img")),
+        ((), ("ARCH",)),
         (("lightposenet",), ("--img",)),
         (("nonet", "--img", SCENE), ("'nonet'", "posenet", "lightposenet")),
         (("facenet", "--img", SCENE), ("'facenet'", "posenet", "lightposenet")),
