@@ -112,6 +112,9 @@ FACE_COLOR = (255, 255, 255)
 HEAD_AND_TRUNK_RATIOS = {14: 0.85, 3: 2.2, 0: 2.2, 13: 0.85, 9: 0.85}
 LIMB_RATIOS = (2.2, 1.7, 1.7, 2.2, 1.7, 1.7, 0.6, 0.93, 0.65, 0.85, 0.6, 0.93, 0.65, 0.85, 1, 0.2, 0.2, 0.25, 0.25)
 
+COCO_DIR = "coco"  # where the scripts look for COCO, unless --coco_dir says otherwise
+COCO_YEAR = 2017
+
 STRIDE = 8  # input pixels per cell of the maps, in every network here
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 
-from entity import STRIDE
+from entity import COCO_DIR, STRIDE
 from errors import InputError
 from files import check_path, is_same_file
 from keypoints import results
@@ -73,6 +73,11 @@ def whole_number(text, least=1, most=None) -> int:
 
 
 positive_int = whole_number
+
+
+def add_coco_dir(parser):
+    """--coco_dir."""
+    parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
 
 
 def add_short_side(parser, what=""):
