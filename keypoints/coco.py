@@ -77,7 +77,7 @@ def _check_lengths(path, dataset):
     for annotation in dataset["annotations"]:
         for field, length in (("bbox", 4), ("keypoints", 3 * N_KEYPOINTS)):
             values = annotation[field]
-            if len(values) != length or not all(isinstance(value, int | float) for value in values):
+            if len(values) != length or not all(isinstance(value, int | float) and abs(value) < 1e6 for value in values):
                 raise InputError(f"annotations {path}: annotation {annotation['id']}: expected {length} numbers as {field}; take COCO's file")
         if annotation["image_id"] not in known:
             raise InputError(f"annotations {path}: annotation {annotation['id']} is of picture {annotation['image_id']}, which is not listed")
