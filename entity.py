@@ -149,6 +149,9 @@ class Training(NamedTuple):
     mask_dilation: int = 16  # side of the box by which the ignored regions grow, pixels of the picture
 
 
+TRAINING = Training()
+
+
 class Augmentation(NamedTuple):
     """How training pictures are varied."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from entity import COCO_JOINTS, COCO_YEAR, N_JOINTS, Joint
+from entity import COCO_JOINTS, COCO_YEAR, N_JOINTS, TRAINING, Joint
 from errors import InputError
 from files import read_bytes
 
@@ -60,16 +60,21 @@ def read_annotations(path) -> dict:
         if isinstance(error, InputError):
             raise
         raise InputError(f"annotations {path}: expected JSON, got something else or a part of it ({error}); {cure}") from None
+    check_dataset(dataset, path)
+    return dataset
+
+
+def check_dataset(dataset, path):
+    """Raise InputError, naming path, if the dataset lacks what is read of it."""
     for part, fields in REQUIRED.items():
         entries = dataset.get(part) if isinstance(dataset, dict) else None
         if not isinstance(entries, list):
-            raise InputError(f'annotations {path}: expected COCO\'s form with a list "{part}", got none; {cure}')
+            raise InputError(f'annotations {path}: expected COCO\'s form with a list "{part}", got none; run ./getData.sh again')
         for number, entry in enumerate(entries):
             for field, kind in fields.items():
                 if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
                     raise InputError(f'annotations {path}: entry {number} of "{part}" has no valid "{field}"; take COCO\'s person_keypoints file')
     _check_lengths(path, dataset)
-    return dataset
 
 
 def _check_lengths(path, dataset):
@@ -92,6 +97,12 @@ def check_pictures(images, folder):
             f"{len(absent)} of {len(images)} pictures that the annotations name are" if len(absent) > 1 else "a picture that the annotations name is"
         )
         raise InputError(f"{folder}: {count} missing, the first is {absent[0]}; run ./getData.sh again")
+
+
+def is_trained_on(annotation) -> bool:
+    """Whether a person is one to train on: no crowd, enough labelled joints, large enough (entity.TRAINING). The others are ignored."""
+    enough = annotation["num_keypoints"] >= TRAINING.min_keypoints and annotation["area"] >= TRAINING.min_area
+    return bool(enough and not annotation.get("iscrowd", 0))
 
 
 def mask_path(coco_dir, split, image_id) -> Path:
