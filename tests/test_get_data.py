@@ -95,8 +95,6 @@ def test_everything(tmp_path, server):
 @pytest.mark.parametrize("tool", TOOLS)
 def test_the_small_part(tmp_path, server, tool):
     path = tool_path(tmp_path, tool) + os.pathsep + tool_path(tmp_path, "find")
-    for name in ("df", "tail", "rm", "mv"):
-        assert os.access(f"/bin/{name}", os.X_OK) or os.access(f"/usr/bin/{name}", os.X_OK)
     process, folder = get_data(tmp_path, server, "--val", path=path)
     assert process.returncode == 0, process.stdout + process.stderr
     assert_holds(folder, "val", "annotations")
