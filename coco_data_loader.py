@@ -13,15 +13,16 @@ import numpy as np
 from pycocotools import mask as rle
 from tqdm import tqdm
 
-from entity import COCO_DIR, STRIDE, TRAINING
+from entity import COCO_DIR, TRAINING
 from errors import InputError
 from keypoints import cli, draw, results
 from keypoints.augment import augment, fit_matrix, mask_cells, warp
 from keypoints.coco import SPLITS, check_coco, check_dataset, check_pictures, is_trained_on, mask_path, read_annotations, to_pose
-from keypoints.image import MAX_SIDE, normalise, read_image
+from keypoints.image import normalise, read_image
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
 
 SPLIT_OF_MODE = {"train": "train", "val": "val", "eval": "val"}
+MAX_COORDINATE = 1e5  # of a polygon; larger ones would take pycocotools all the memory
 
 
 class Picture(NamedTuple):
@@ -176,23 +177,30 @@ def _region(people, width, height):
     for person in people:
         segmentation = person.get("segmentation")
         try:
-            if isinstance(segmentation, list):
-                polygons = [polygon for polygon in segmentation if len(polygon) >= 6]  # pycocotools takes fewer for boxes, or fails
-                parts += rle.frPyObjects(polygons, height, width) if polygons else []
-            else:
-                parts.append(_run_lengths(segmentation, width, height))
-        except (TypeError, ValueError, KeyError, IndexError):
-            raise InputError(
-                f"annotation {person['id']}: expected polygons or run lengths of {width}x{height} as segmentation; take COCO's file"
-            ) from None
-    return rle.decode(rle.merge(parts)).astype(bool) if parts else np.zeros((height, width), bool)
+            parts += (_polygons if isinstance(segmentation, list) else _run_lengths)(segmentation, width, height)
+        except (TypeError, ValueError, KeyError, OverflowError):
+            expected = f"expected polygons or run lengths of {width}x{height} as segmentation"
+            raise InputError(f"annotation {person['id']}: {expected}, got something else; take COCO's file") from None
+    return rle.decode(rle.merge(parts)).view(bool) if parts else np.zeros((height, width), bool)
+
+
+def _polygons(segmentation, width, height):
+    polygons = [polygon for polygon in segmentation if len(polygon) >= 6]  # pycocotools takes fewer numbers for a box, or fails
+    if not all(np.abs(polygon).max() < MAX_COORDINATE for polygon in polygons):
+        raise ValueError
+    return rle.frPyObjects(polygons, height, width) if polygons else []
 
 
 def _run_lengths(segmentation, width, height):
+    """In pycocotools' form. Lengths that do not add up would make it read what is not there."""
     counts = segmentation["counts"]
     if list(segmentation["size"]) != [height, width] or (isinstance(counts, list) and sum(counts) != width * height):
         raise ValueError
-    return rle.frPyObjects(segmentation, height, width) if isinstance(counts, list) else segmentation
+    if isinstance(counts, list):
+        return [rle.frPyObjects(segmentation, height, width)]
+    if rle.encode(rle.decode(segmentation))["counts"] != (counts.encode() if isinstance(counts, str) else counts):
+        raise ValueError
+    return [segmentation]
 
 
 def draw_sample(image, mask, poses):
@@ -208,18 +216,10 @@ def parser():
     cli.add_coco_dir(p)
     p.add_argument("--split", choices=SPLITS, default="train", help="default: train")
     p.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, metavar="N", help="of pictures and augmentation (default: 0)")
-    p.add_argument("--insize", type=stride_multiple, default=TRAINING.insize, metavar="PIXELS", help=f"default: {TRAINING.insize}")
+    p.add_argument("--insize", type=cli.stride_multiple, default=TRAINING.insize, metavar="PIXELS", help=f"default: {TRAINING.insize}")
     p.add_argument("--number", type=partial(cli.whole_number, most=64), default=6, metavar="N", help="samples on a sheet (default: 6)")
     p.add_argument("--out", metavar="PICTURE", help="write a sheet there (default: a window; where there is no screen, samples.png)")
     return p
-
-
-def stride_multiple(text) -> int:
-    """An argparse type: a side of the network's input."""
-    value = cli.whole_number(text, least=STRIDE, most=MAX_SIDE)
-    if value % STRIDE:
-        raise cli.ArgumentTypeError(f"expected a multiple of {STRIDE}, got {value}")
-    return value
 
 
 def show_samples(options):

@@ -108,5 +108,6 @@ def change_colors(image, turn, saturation, brightness):
 
 def mask_cells(mask, stride=STRIDE):
     """(H, W) bool of pixels -> (H / stride, W / stride) bool of cells: a cell is ignored when half of its pixels are, or more."""
-    height, width = (side // stride for side in mask.shape)
-    return mask[: height * stride, : width * stride].reshape(height, stride, width, stride).mean((1, 3)) >= 0.5
+    rows, columns = (side // stride for side in mask.shape)
+    ignored = mask[: rows * stride, : columns * stride].reshape(rows, stride, columns, stride)
+    return ignored.sum((1, 3), dtype=np.uint16) >= stride * stride / 2

@@ -76,6 +76,14 @@ def whole_number(text, least=1, most=None) -> int:
 positive_int = whole_number
 
 
+def stride_multiple(text) -> int:
+    """An argparse type: a side of a network's input."""
+    value = whole_number(text, least=STRIDE, most=MAX_SIDE)
+    if value % STRIDE:
+        raise ArgumentTypeError(f"expected a multiple of {STRIDE}, got {value}")
+    return value
+
+
 def add_coco_dir(parser):
     """--coco_dir."""
     parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
