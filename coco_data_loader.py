@@ -17,7 +17,7 @@ from entity import COCO_DIR, TRAINING
 from errors import InputError
 from keypoints import cli, draw, results
 from keypoints.augment import augment, fit_matrix, mask_cells, warp
-from keypoints.coco import SPLITS, check_coco, check_dataset, check_pictures, is_trained_on, mask_path, read_annotations, to_pose
+from keypoints.coco import SPLITS, check_pictures, is_trained_on, mask_name, mask_path, open_coco, paused_collector, to_poses
 from keypoints.image import normalise, read_image
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
 
@@ -58,34 +58,38 @@ class CocoDataLoader:
         self.coco_dir = coco_dir if hasattr(coco, "dataset") else coco
         self.insize, self.mode, self.split = insize, mode, SPLIT_OF_MODE[mode]
         self.rng = np.random.default_rng(rng)
-        path, self.folder = check_coco(self.coco_dir, self.split)
-        if hasattr(coco, "dataset"):
-            dataset = coco.dataset
-            check_dataset(dataset, path)
-        else:
-            dataset = read_annotations(path)
+        path, self.folder, dataset = open_coco(coco, self.coco_dir, self.split)
         self.masks = {file.name for file in mask_path(self.coco_dir, self.split, 0).parent.glob("*.png")} if use_masks else set()
-        self.pictures = self._pictures(dataset)
+        with paused_collector():
+            self.pictures = self._pictures(dataset)
         if not self.pictures:
             wanted = f"{TRAINING.min_keypoints} labelled joints and {TRAINING.min_area} pixels at least"
             raise InputError(f"annotations {path}: no picture has anybody to train on ({wanted}); take COCO's person_keypoints file")
         check_pictures([{"file_name": picture.file_name} for picture in self.pictures], self.folder)
 
     def _pictures(self, dataset):
-        people = {image["id"]: [] for image in dataset["images"]}
-        for annotation in dataset["annotations"]:
-            people[annotation["image_id"]].append(annotation)
-        pictures = (self._picture(image, people[image["id"]]) for image in sorted(dataset["images"], key=lambda image: image["id"]))
+        annotations, people = dataset["annotations"], {image["id"]: [] for image in dataset["images"]}
+        for number, annotation in enumerate(annotations):
+            people[annotation["image_id"]].append(number)
+        poses = to_poses([annotation["keypoints"] for annotation in annotations])
+        images = sorted(dataset["images"], key=lambda image: image["id"])
+        pictures = (self._picture(image, [annotations[n] for n in people[image["id"]]], poses[people[image["id"]]]) for image in images)
         return [picture for picture in pictures if self.mode == "eval" or len(picture.boxes)]
 
-    def _picture(self, image, people):
+    def _picture(self, image, people, poses):
         trained = [is_trained_on(person) for person in people]
-        poses = [to_pose(person["keypoints"]) for person in people if any(person["keypoints"][2::3])]
         boxes = [person["bbox"] for person, is_trained in zip(people, trained, strict=True) if is_trained]
-        needs_mask = not all(trained) and mask_path("", self.split, image["id"]).name not in self.masks
+        needs_mask = not all(trained) and mask_name(image["id"]) not in self.masks
         kept = people if self.mode == "eval" or needs_mask else ()
-        arrays = np.reshape(poses, (-1, 18, 3)), np.reshape(np.array(boxes, np.float64), (-1, 4))
-        return Picture(image["id"], image["file_name"], (image["width"], image["height"]), *arrays, tuple(kept))
+        labelled = poses[(poses[..., 2] > 0).any(1)]
+        return Picture(
+            image["id"],
+            image["file_name"],
+            (image["width"], image["height"]),
+            labelled,
+            np.reshape(np.array(boxes, np.float64), (-1, 4)),
+            tuple(kept),
+        )
 
     def __len__(self):
         return len(self.pictures)
@@ -137,17 +141,6 @@ class CocoDataLoader:
         except InputError as error:
             raise InputError(f"{error} (remove it, or run gen_ignore_mask.py again)") from None
         return mask > 127
-
-    @staticmethod
-    def is_whole(path, picture) -> bool:
-        """Whether a picture's mask lies at path, complete."""
-        if not path.is_file():
-            return False
-        try:
-            _check_size(path, read_image(path), picture)
-        except InputError:
-            return False
-        return True
 
     @staticmethod
     def make_mask(picture):

@@ -22,6 +22,7 @@ from entity import COCO_YEAR
 from errors import InputError
 from keypoints import cli, draw, results
 from keypoints.coco import SPLITS, check_coco, is_trained_on, mask_path
+from keypoints.image import read_image
 
 VIEWS = "mask_views"
 CHUNK = 16  # pictures that a process takes at a time
@@ -67,10 +68,18 @@ def write_masks(loader, pictures, options):
 def write_mask(task) -> bool:
     """Write the mask of a task (path, picture), unless it is there; whether it was written."""
     path, picture = task
-    if CocoDataLoader.is_whole(path, picture):
+    if is_whole(path, picture):
         return False
     results.write_image(path, CocoDataLoader.make_mask(picture).astype(np.uint8) * 255)
     return True
+
+
+def is_whole(path, picture) -> bool:
+    """Whether a picture's mask lies at path, complete."""
+    try:
+        return path.is_file() and read_image(path).shape[1::-1] == picture.size_wh
+    except InputError:
+        return False
 
 
 def run_all(work, tasks, jobs):

@@ -233,6 +233,17 @@ def test_colors_do_not_run_over():
     np.testing.assert_array_equal(change_colors(grey, 9, 1.4, 1), grey)
 
 
+def test_colors_change_within_their_bounds():
+    """The hue by 20 degrees, saturation by 40 %, brightness by 30 % at most, and nearly as much now and then."""
+    image, rng = np.full((1, 1, 3), (60, 60, 120), np.uint8), np.random.default_rng(0)  # hue 0, saturation 0.5
+    changed = np.array([random_colors(image, rng)[0, 0, ::-1] / 255 for _ in range(1500)])
+    hues, saturations, values = np.array([colorsys.rgb_to_hsv(*color) for color in changed]).T
+    hues = (hues * 360 + 180) % 360 - 180
+    for found, low, high, step in ((hues, -20, 20, 2), (saturations, 0.3, 0.7, 0.02), (values, 120 / 255 * 0.7, 120 / 255 * 1.3, 0.006)):
+        assert low - step <= found.min() <= low + step
+        assert high - step <= found.max() <= high + step
+
+
 def test_half_of_the_views_change_their_colors():
     image = np.full((60, 60, 3), (60, 90, 200), np.uint8)
     boxes = np.array([[10.0, 10, 40, 40]])

@@ -18,7 +18,7 @@ from coco_data_loader import CocoDataLoader
 from entity import COCO_JOINTS, Joint
 from errors import InputError
 from keypoints.augment import mask_cells, warp_poses
-from keypoints.coco import mask_path, to_pose
+from keypoints.coco import mask_path, to_poses
 from keypoints.image import normalise
 from keypoints.paf import decode
 from keypoints.results import write_image
@@ -79,20 +79,21 @@ def test_whom_to_train_on(tmp_path, changes, is_kept):
 
 
 def test_the_neck_is_between_the_shoulders():
+    """Both labelled: their midpoint; else there is none. Points with v = 0 are nowhere."""
     pose = person(100, 50, 24)
-    keypoints = pose[list(COCO_JOINTS)]
-    found = to_pose(keypoints.ravel())
-    shoulders = pose[[Joint.RightShoulder, Joint.LeftShoulder], :2]
-    np.testing.assert_allclose(found[Joint.Neck], (*shoulders.mean(0), 2))
-    others = [joint for joint in Joint if joint != Joint.Neck]
-    np.testing.assert_array_equal(found[others], pose[others])
-    for joint in (Joint.RightShoulder, Joint.LeftShoulder):
-        lacking = keypoints.copy()
-        lacking[COCO_JOINTS.index(joint), 2] = 0
-        found = to_pose(lacking.ravel())
-        assert not found[[Joint.Neck, joint]].any()
-        lacking[COCO_JOINTS.index(joint), 2] = 1
-        assert to_pose(lacking.ravel())[Joint.Neck, 2] == 1
+    keypoints = np.stack([pose[list(COCO_JOINTS)]] * 4)
+    right, left = (COCO_JOINTS.index(joint) for joint in (Joint.RightShoulder, Joint.LeftShoulder))
+    keypoints[1, right, 2] = 0
+    keypoints[2, left, 2] = 0
+    keypoints[3, left, 2] = 1
+    poses = to_poses(keypoints.reshape(4, 51))
+    neck = pose[[Joint.RightShoulder, Joint.LeftShoulder], :2].mean(0)
+    np.testing.assert_allclose(poses[:, Joint.Neck], [(*neck, 2), (0, 0, 0), (0, 0, 0), (*neck, 1)])
+    assert not poses[1, Joint.RightShoulder].any()
+    assert not poses[2, Joint.LeftShoulder].any()
+    others = [joint for joint in Joint if joint not in (Joint.Neck, Joint.RightShoulder, Joint.LeftShoulder)]
+    np.testing.assert_array_equal(poses[:, others], np.stack([pose[others]] * 4))
+    assert to_poses([]).shape == (0, 18, 3)
 
 
 def test_labels_lie_on_the_people(coco):
