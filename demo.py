@@ -120,9 +120,7 @@ def part_boxes(pose, min_side) -> tuple:
 def parser():
     p = cli.Parser(prog="demo.py", description=__doc__)
     pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
-    p.add_argument(
-        "arch", nargs="?", choices=pose_archs, metavar="ARCH", help=f"{', '.join(pose_archs)} (default: posenet if models/ has it)"
-    )
+    p.add_argument("arch", nargs="?", choices=pose_archs, metavar="ARCH", help=f"{', '.join(pose_archs)} (default: posenet if models/ has it)")
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz, or a file of OpenVINO")
     cli.add_source_options(p)
     cli.add_short_side(p)

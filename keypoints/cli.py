@@ -9,7 +9,7 @@ import threading
 from functools import partial
 from pathlib import Path
 
-from entity import STRIDE
+from entity import COCO_DIR, STRIDE
 from errors import InputError
 from files import is_same_file
 from keypoints.image import MAX_SIDE
@@ -74,6 +74,19 @@ def whole_number(text, least=1, most=None) -> int:
 
 
 positive_int = whole_number
+
+
+def stride_multiple(text) -> int:
+    """An argparse type: a side of a network's input."""
+    value = whole_number(text, least=STRIDE, most=MAX_SIDE)
+    if value % STRIDE:
+        raise ArgumentTypeError(f"expected a multiple of {STRIDE}, got {value}")
+    return value
+
+
+def add_coco_dir(parser):
+    """--coco_dir."""
+    parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
 
 
 def add_short_side(parser, what="", default=368):

@@ -10,7 +10,6 @@ from collections import deque
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import cv2
 from tqdm import tqdm
 
 from errors import InputError
@@ -21,7 +20,7 @@ from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_
 from keypoints.image import read_image
 from keypoints.live import Live
 from keypoints.track import Tracker
-from keypoints.window import KEYS, Window, check_screen
+from keypoints.window import KEYS, Window, check_screen, show_picture
 
 MOST_LISTED = 20  # failures
 
@@ -76,13 +75,6 @@ def run_on_picture(options, open_detector) -> int:
 def skipped_lines(persons) -> list:
     """Which faces and hands were not looked for, and why."""
     return [f"person {i}: {name.replace('_', ' ')} skipped: {why}" for i, person in enumerate(persons) for name, why in person.skipped.items()]
-
-
-def show_picture(name, drawn):
-    """Until a key is pressed, or the window's own button."""
-    cv2.imshow(name, drawn)
-    while cv2.waitKey(100) < 0 and cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:
-        pass
 
 
 def opened_detector(options, open_detector):

@@ -11,7 +11,7 @@ import cv2
 from errors import InputError
 from keypoints.results import write_image
 
-ESCAPE = 27
+QUIT_KEYS = (ord("q"), ord("Q"), 27)  # 27: Esc
 KEYS = "q or Esc: quit, s: save the frame, space: pause"
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -23,6 +23,25 @@ def check_screen(option="--show", cure="leave --show out and open the file that 
     attempt = subprocess.run([sys.executable, "-c", "import cv2; cv2.namedWindow('test')"], capture_output=True, check=False)
     if attempt.returncode:
         raise InputError(f"{option}: this machine's screen cannot be used by OpenCV; {cure}")
+
+
+def has_screen() -> bool:
+    """Whether a window can be opened."""
+    try:
+        check_screen()
+    except InputError:
+        return False
+    return True
+
+
+def show_picture(name, picture) -> bool:
+    """Show a picture until a key is pressed or the window is closed; False for q, Esc and closing, which say that it is enough."""
+    cv2.imshow(name, picture)
+    while cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:
+        key = cv2.waitKey(100)
+        if key >= 0:
+            return key & 0xFF not in QUIT_KEYS
+    return False
 
 
 class Window:
@@ -46,7 +65,7 @@ class Window:
             key = self._pause(frame, drawn)
         if key == ord("s"):
             self._save(frame, drawn)
-        return key not in (ord("q"), ord("Q"), ESCAPE) and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        return key not in QUIT_KEYS and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
 
     def close(self):
         cv2.destroyWindow(self.title) if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1 else None
