@@ -17,7 +17,7 @@ from entity import N_JOINTS, OKS_SIGMAS
 class Rules(NamedTuple):
     """When two poses are one person, and when a track is born and dies."""
 
-    min_similarity: float = 0.2  # of a pose to where its track is expected
+    min_similarity: float = 0.3  # of a pose to where its track is expected
     slack: float = 2.0  # times COCO's tolerance of each joint: people move between frames, labels do not
     min_common: int = 3  # joints that both poses have
     min_sightings: int = 5  # until a track gets its number
@@ -29,8 +29,8 @@ class Rules(NamedTuple):
 class Smoothing(NamedTuple):
     """The one-euro filter's parameters; lengths in units of the person's size, the square root of the box's area."""
 
-    min_cutoff: float = 1.0  # Hz: the lower, the less a still joint trembles
-    beta: float = 4.0  # Hz per (size / s): the higher, the less a moving joint lags behind
+    min_cutoff: float = 2.0  # Hz: the lower, the less a still joint trembles
+    beta: float = 2.0  # Hz per (size / s): the higher, the less a moving joint lags behind
     derivative_cutoff: float = 1.0  # Hz
 
 
