@@ -58,6 +58,18 @@ EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not d
 N_JOINTS = len(Joint)  # 18 heatmaps, and one more for the background
 N_LIMBS = len(LIMBS)  # 19
 
+
+def _other_side(joint):
+    """The joint that a mirror makes of it: LeftEye of RightEye, Nose of Nose."""
+    for side, other in (("Left", "Right"), ("Right", "Left")):
+        if joint.name.startswith(side):
+            return Joint[other + joint.name.removeprefix(side)]
+    return joint
+
+
+FLIPPED_JOINTS = tuple(int(_other_side(joint)) for joint in Joint)  # joint -> joint
+FLIPPED_LIMBS = tuple(LIMBS.index((FLIPPED_JOINTS[first], FLIPPED_JOINTS[second])) for first, second in LIMBS)  # limb -> limb
+
 # COCO's 17 keypoints, in COCO's order, as joints. COCO has no neck: it is the midpoint of the shoulders.
 COCO_JOINTS = (
     Joint.Nose,
@@ -78,6 +90,8 @@ COCO_JOINTS = (
     Joint.LeftFoot,
     Joint.RightFoot,
 )
+# COCO's standard deviations of the 17 keypoints, per square root of a person's area: how far apart two annotators put them.
+COCO_SIGMAS = (0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089)
 
 N_FACE_POINTS = 70
 FACE_LINES = (  # (points along the line, closed?)
