@@ -175,29 +175,6 @@ def per_image(images, comparisons) -> list:
     return rows
 
 
-def text_of(document) -> str:
-    """What is printed: what was run, how long it took, the ten figures as a table, the errors of the keypoints."""
-    run = document["run"]
-    scales = "one scale" if run["scales"] == [1] else f"scales {', '.join(f'{value:g}' for value in run['scales'])}"
-    lines = [
-        f"{run['arch']} ({run['weights']}), {run['engine']} on {run['device']}, precision: {run['precision']}; "
-        f"short side {run['short_side']}, {scales}, {'with' if run['flip'] else 'without'} flip",
-        f"{run['split']}: {run['images']} of {run['images_of_the_split']} images, {document['people']} labelled people, "
-        f"{document['detections']} detections, {document['seconds_per_image']:.3f} s per image",
-        "",
-        f"{'OKS':4}{'0.50:0.95':>10}{'0.50':>8}{'0.75':>8}{'medium':>8}{'large':>8}",
-    ]
-    for first in ("AP", "AR"):
-        values = [document["figures"][first + end] for end in ("", "50", "75", "m", "l")]
-        cells = ["-" if value is None else f"{value:.3f}" for value in values]
-        lines.append(f"{first:4}{cells[0]:>10}" + "".join(f"{cell:>8}" for cell in cells[1:]))
-    lines += ["", f"{'keypoint':14}" + "".join(f"{name:>9}" for name in document["keypoints"][0] if name != "name")]
-    for row in document["keypoints"]:
-        cells = ["-" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in list(row.values())[1:]]
-        lines.append(f"{row['name']:14}" + "".join(f"{cell:>9}" for cell in cells))
-    return "\n".join(lines)
-
-
 def compare_all(dataset, found) -> dict:
     """{image id: keypoints.evaluation.Comparison}. found: {image id: People}."""
     annotations_of = {number: [] for number in found}
@@ -245,15 +222,15 @@ def evaluate(options):
 
 def write(options, document, entries, pictures, comparisons):
     """Write --out, --json and --report, all or none, and print the figures. pictures: {image id: path}."""
-    contents, text = {}, text_of(document)
+    contents = {}
     if options.out is not None:
         contents[options.out] = (json.dumps(entries) + "\n").encode()
     if options.json is not None:
         contents[options.json] = (json.dumps(document, indent=1) + "\n").encode()
     if options.report is not None:
-        contents |= report.make(options.report, document, text, pictures, comparisons)
+        contents |= report.make(options.report, document, pictures, comparisons)
     results.write_files(contents)
-    print(text)
+    print(report.text_of(document))
     if options.report is not None:
         print(f"\n{Path(options.report) / report.PAGE}")
 

@@ -43,10 +43,10 @@ def check_folder(folder):
         raise InputError(f"--report {folder}: the folder is not writable; choose another one")
 
 
-def make(folder, document, text, pictures, comparisons) -> dict:
+def make(folder, document, pictures, comparisons) -> dict:
     """The files of a report, {path: bytes}; the folder is made where it is not there.
 
-    document: {"figures", "keypoints", "run", ...} as evaluate_coco_pose.py writes it; text: the same as it prints it; pictures: {image id: path};
+    document: {"figures", "keypoints", "run", ...} as evaluate_coco_pose.py writes it; pictures: {image id: path};
     comparisons: {image id: keypoints.evaluation.Comparison}.
     """
     folder = Path(folder)
@@ -55,7 +55,7 @@ def make(folder, document, text, pictures, comparisons) -> dict:
         for name, numbers in zip(SHEETS, extremes(comparisons, N_PICTURES), strict=True)
         if numbers
     }
-    page = make_page(document, text, sheets)
+    page = make_page(document, sheets)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -63,14 +63,44 @@ def make(folder, document, text, pictures, comparisons) -> dict:
     return {folder / name: data for name, data in {**sheets, CHART: make_chart(document["keypoints"]), PAGE: page.encode()}.items()}
 
 
-def make_page(document, text, sheets) -> str:
+def describe(document) -> str:
+    """Two lines: what was run, and how long it took."""
+    run = document["run"]
+    scales = "one scale" if run["scales"] == [1] else f"scales {', '.join(f'{value:g}' for value in run['scales'])}"
+    return (
+        f"{run['arch']} ({run['weights']}), {run['engine']} on {run['device']}, precision: {run['precision']}; "
+        f"short side {run['short_side']}, {scales}, {'with' if run['flip'] else 'without'} flip\n"
+        f"{run['split']}: {run['images']} of {run['images_of_the_split']} images, {document['people']} labelled people, "
+        f"{document['detections']} detections, {document['seconds_per_image']:.3f} s per image"
+    )
+
+
+def text_of(document) -> str:
+    """What is printed: what was run, the ten figures as a table, the errors of the keypoints."""
+    lines = [
+        describe(document),
+        "",
+        f"{'OKS':4}{'0.50:0.95':>10}{'0.50':>8}{'0.75':>8}{'medium':>8}{'large':>8}",
+    ]
+    for first in ("AP", "AR"):
+        values = [document["figures"][first + end] for end in ("", "50", "75", "m", "l")]
+        cells = [_number(value) for value in values]
+        lines.append(f"{first:4}{cells[0]:>10}" + "".join(f"{cell:>8}" for cell in cells[1:]))
+    lines += ["", f"{'keypoint':14}" + "".join(f"{name:>9}" for name in document["keypoints"][0] if name != "name")]
+    for row in document["keypoints"]:
+        cells = [_number(value) for value in list(row.values())[1:]]
+        lines.append(f"{row['name']:14}" + "".join(f"{cell:>9}" for cell in cells))
+    return "\n".join(lines)
+
+
+def make_page(document, sheets) -> str:
     """HTML with relative links only."""
     run, figures = document["run"], document["figures"]
     head = f"{run['arch']} on {run['split']}"
     rows = [[first, *(_number(figures[first + end]) for end in ("", "50", "75", "m", "l"))] for first in ("AP", "AR")]
     parts = [
         f"<h1>{escape(head)}: AP {_number(figures['AP'])}</h1>",
-        f"<pre>{escape(text.split(chr(10) * 2)[0])}</pre>",
+        f"<pre>{escape(describe(document))}</pre>",
         _table(["OKS", "0.50:0.95", "0.50", "0.75", "medium", "large"], rows),
         "<h2>What became of the labelled keypoints</h2>",
         "<p>Good: similarity to the label of 0.5 or more; near: 0.1 to 0.5; far: below; missing: the person was found without it; "
@@ -119,7 +149,10 @@ def make_chart(rows) -> bytes:
 
 
 def make_sheet(pairs) -> bytes:
-    """A PNG of pictures, each with the labelled people on the left and the detections on the right. pairs: (path, Comparison)."""
+    """A PNG of pictures, each with the labelled people on the left and the detections on the right. pairs: (path, Comparison).
+
+    Necks are drawn at the midpoint of the shoulders, for COCO has none.
+    """
     n_rows = -(-len(pairs) // COLUMNS)
     figure, grid = _figure(19, 3 * n_rows, n_rows, COLUMNS)
     for axes in np.ravel(grid):
@@ -130,7 +163,7 @@ def make_sheet(pairs) -> bytes:
         n_found = int((comparison.match >= 0).sum())
         axes.set_title(f"{Path(path).name}: OKS {comparison.mean_oks:.2f}, {n_found} of {len(comparison.oks)} found", fontsize=11)
         for keypoints, oks in zip(comparison.truth, comparison.oks, strict=True):
-            x, y = keypoints[keypoints[:, 2] > 0, :2].min(0) * scale
+            x, y = np.maximum(keypoints[keypoints[:, 2] > 0, :2].min(0) * scale, (2, 22))  # the text is inside the picture
             axes.text(x, y, f"{oks:.2f}", fontsize=8, color="white", va="bottom", bbox={"color": "black", "pad": 1, "alpha": 0.6})
         for share, name in ((0, "labelled"), (0.5, "found")):
             axes.text(share, 0, name, transform=axes.transAxes, fontsize=9, va="top")

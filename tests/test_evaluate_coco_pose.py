@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 import threading
 
 import cv2
@@ -346,6 +347,7 @@ def test_progress_and_interruption(coco, tmp_path):
     out = tmp_path / "out" / "found.json"
     out.parent.mkdir()
     terminal, theirs = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
     command = [sys.executable, ROOT / "evaluate_coco_pose.py", "lightposenet", "--coco_dir", root, "--out", out]
     options = {"stdout": subprocess.PIPE, "stderr": theirs, "cwd": ROOT, "text": True}
     with subprocess.Popen(command, **options, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as process:
