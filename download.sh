@@ -1,9 +1,9 @@
-# Download files of a table, with resuming, checksums and mirrors. Sourced by getModels.sh.
+# Download files of a table, with resuming, checksums and mirrors. Sourced by getModels.sh and getData.sh.
 #
 #   download TABLE SET FOLDER    every file of the set that is not there yet; status 1 if one cannot be had
 #
-# A line of the table: set, file, bytes, checksum's bits (SHA-256 or SHA-384), checksum, mirrors. A file appears under its name only when
-# size and checksum are right; until then its beginning waits as .FILE.part and is taken up again by the next run.
+# A line of the table: set, file, bytes, checksum's bits (SHA-256 or SHA-384; 0 for none), checksum, mirrors. A file appears under its name
+# only when size and checksum are right; until then its beginning waits as .FILE.part and is taken up again by the next run.
 # DOWNLOAD_STALL: seconds without data after which a mirror is given up (30).
 
 say() { printf '%s\n' "$*"; }
@@ -21,7 +21,7 @@ checksum() { # bits, file
 }
 
 is_right() { # file, bytes, bits, checksum
-    [ -f "$1" ] && [ "$(size_of "$1")" = "$2" ] && [ "$(checksum "$3" "$1")" = "$4" ]
+    [ -f "$1" ] && [ "$(size_of "$1")" = "$2" ] && { [ "$3" = 0 ] || [ "$(checksum "$3" "$1")" = "$4" ]; }
 }
 
 # Continue the file where it ends; status 0 when the server says that it sent everything. A server that sends without end is cut off.

@@ -55,6 +55,11 @@ LIMBS = (
 )
 EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not drawn
 
+SIDES = {"Right": "Left", "Left": "Right"}
+MIRRORED = tuple(  # what each joint is in a mirror
+    next((Joint[SIDES[side] + joint.name.removeprefix(side)] for side in SIDES if joint.name.startswith(side)), joint) for joint in Joint
+)
+
 N_JOINTS = len(Joint)  # 18 heatmaps, and one more for the background
 N_LIMBS = len(LIMBS)  # 19
 
@@ -147,3 +152,31 @@ class Decoding(NamedTuple):
 
 FACE_PEAK_THRESH = 0.1  # a point of a face or a hand is higher than this
 HAND_PEAK_THRESH = 0.1
+
+
+class Training(NamedTuple):
+    """Whom a network is trained on. Others are ignored: what lies under them does not count."""
+
+    insize: int = 368  # side of the network's input, pixels
+    min_keypoints: int = 5  # a training person has this many labelled joints at least, in COCO's count
+    min_area: float = 32 * 32  # and covers this many pixels of its picture at least
+    mask_dilation: int = 16  # side of the box by which the ignored regions grow, pixels of the picture
+
+
+TRAINING = Training()
+
+
+class Augmentation(NamedTuple):
+    """How training pictures are varied."""
+
+    min_scale: float = 0.5
+    max_scale: float = 2.0
+    min_box: float = 64  # the longer sides of the people's boxes stay within these, pixels of the network's input
+    max_box: float = 512
+    rotation: float = 40 / 3  # standard deviation, degrees
+    shift: float = 40  # the crop's centre lies within this of a person's, to each side, pixels of the network's input
+    p_flip: float = 0.5
+    p_color: float = 0.5
+    hue: float = 20  # the hue turns by this at most, degrees
+    saturation: float = 0.4  # saturation and brightness change by this share at most
+    brightness: float = 0.3

@@ -20,6 +20,7 @@ from keypoints.image import MAX_SIDE, read_image
 
 ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+QUIT_KEYS = (27, ord("q"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -75,6 +76,14 @@ def whole_number(text, least=1, most=None) -> int:
 positive_int = whole_number
 
 
+def stride_multiple(text) -> int:
+    """An argparse type: a side of a network's input."""
+    value = whole_number(text, least=STRIDE, most=MAX_SIDE)
+    if value % STRIDE:
+        raise ArgumentTypeError(f"expected a multiple of {STRIDE}, got {value}")
+    return value
+
+
 def add_coco_dir(parser):
     """--coco_dir."""
     parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
@@ -119,10 +128,26 @@ def run_on_picture(options, open_detector):
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
     print(f"{detector.describe(found)}; {options.out}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
     if options.show:
-        name = Path(options.out).name
-        cv2.imshow(name, drawn)
-        while cv2.waitKey(100) < 0 and cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:  # any key, or the window's own button
-            pass
+        show(Path(options.out).name, drawn)
+
+
+def show(name, picture) -> bool:
+    """Show a picture until a key is pressed or the window is closed; False for q, Esc and closing, which say that it is enough."""
+    cv2.imshow(name, picture)
+    while cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:
+        key = cv2.waitKey(100)
+        if key >= 0:
+            return key & 0xFF not in QUIT_KEYS
+    return False
+
+
+def has_screen() -> bool:
+    """Whether a window can be opened."""
+    try:
+        check_screen()
+    except InputError:
+        return False
+    return True
 
 
 def check_distinct(options, inputs, outputs):

@@ -5,7 +5,7 @@ import itertools
 import cv2
 import numpy as np
 
-from entity import EAR_LIMBS, FACE_COLOR, FACE_LINES, FINGER_COLORS, HAND_FINGERS, JOINT_COLORS, LIMB_COLORS, LIMBS
+from entity import EAR_LIMBS, FACE_COLOR, FACE_LINES, FINGER_COLORS, HAND_FINGERS, JOINT_COLORS, LIMB_COLORS, LIMBS, N_JOINTS
 
 SHIFT = 4  # OpenCV draws at 1 / 16 pixel
 
@@ -31,6 +31,35 @@ def draw_poses(image, poses):
             if point[2] > 0:
                 cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
     return canvas
+
+
+def draw_heatmaps(image, heatmaps):
+    """A copy of the picture with the joints' heatmaps (19, h, w) over it, each in its joint's colour; brightest where they are 1."""
+    light = np.einsum("jyx,jc->yxc", heatmaps[:N_JOINTS], np.array(JOINT_COLORS, np.float32))
+    return _add_light(image, light)
+
+
+def draw_pafs(image, pafs):
+    """A copy of the picture with the PAFs (38, h, w) over it: the hue is the direction, red to the right, and the light the length."""
+    x, y = pafs.reshape(-1, 2, *pafs.shape[1:]).sum(0)
+    hue = np.rad2deg(np.arctan2(y, x)) % 360
+    hsv = np.stack([hue, np.ones_like(hue), np.minimum(np.hypot(x, y), 1)], axis=-1).astype(np.float32)
+    return _add_light(image, 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
+
+
+def draw_mask(image, mask):
+    """A copy of the picture in which the ignored cells or pixels, mask (h, w) bool, are dark red."""
+    ignored = _enlarge(mask.astype(np.uint8), image)[..., None] > 0
+    return np.where(ignored, image // 3 + np.array([0, 0, 90], np.uint8), image)
+
+
+def _add_light(image, light):
+    return np.clip(image * 0.5 + _enlarge(light.astype(np.float32), image), 0, 255).astype(np.uint8)
+
+
+def _enlarge(cells, image):
+    """Maps as large as the picture, each cell a square: what one sees is what the network is taught."""
+    return cv2.resize(cells, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
 
 
 def draw_face(image, keypoints):

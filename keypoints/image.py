@@ -18,8 +18,10 @@ JPEG = b"\xff\xd8"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path, turn=True) -> np.ndarray:
     """The picture in a file, (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK are converted, transparency lies on white.
+
+    turn=False: as it is stored, which is how COCO's annotators saw it.
 
     Raises InputError for a file that is missing, no picture, or cut off.
     """
@@ -28,18 +30,18 @@ def read_image(path) -> np.ndarray:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
         raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
-    image = _decode(data)
+    image = _decode(data) if turn else _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
     return image
 
 
-def _decode(data):
+def _decode(data, flags=cv2.IMREAD_COLOR):
     """BGR uint8, or None if OpenCV cannot read the bytes."""
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
     try:
         encoded = np.frombuffer(data, np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        image = cv2.imdecode(encoded, flags)
         if image is not None and _may_be_transparent(data):
             layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
             if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.dtype in (np.uint8, np.uint16):

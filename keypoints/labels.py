@@ -34,20 +34,36 @@ def make_heatmaps(poses, xs, ys, sigma=HEATMAP_SIGMA):
 def make_pafs(poses, xs, ys, width=PAF_WIDTH):
     """Unit vectors along the limbs, within `width` of them; where the limbs of several people overlap, their mean.
 
-    poses, xs, ys as in make_heatmaps. Returns (38, H, W) float32: channel 2 i is x, 2 i + 1 is y of limb i.
+    poses, xs, ys as in make_heatmaps; xs and ys ascending. Returns (38, H, W) float32: channel 2 i is x, 2 i + 1 is y of limb i.
     """
+    limbs, starts, ends = _limbs_of(poses)
+    vectors = ends - starts
+    lengths = np.hypot(vectors[:, 0], vectors[:, 1])
+    units = vectors / lengths[:, None]
+    dx, dy = xs - starts[:, :1], ys - starts[:, 1:]  # (m, W), (m, H)
+    along_x, along_y, across_x, across_y = units[:, :1] * dx, units[:, 1:] * dy, units[:, 1:] * dx, units[:, :1] * dy
+    near = zip(_near(xs, starts[:, 0], ends[:, 0], width), _near(ys, starts[:, 1], ends[:, 1], width), strict=True)
     pafs = np.zeros((N_LIMBS, 2, len(ys), len(xs)), np.float32)
     count = np.zeros((N_LIMBS, len(ys), len(xs)), np.float32)
-    for limb, (a, b) in enumerate(LIMBS):
-        for person in poses[(poses[:, a, 2] > 0) & (poses[:, b, 2] > 0)]:
-            start, vector = person[a, :2], person[b, :2] - person[a, :2]
-            length = np.hypot(*vector)
-            if length == 0:
-                continue
-            unit = vector / length
-            dx, dy = xs - start[0], (ys - start[1])[:, None]
-            along, across = unit[0] * dx + unit[1] * dy, unit[0] * dy - unit[1] * dx  # (H, W)
-            inside = (along >= 0) & (along <= length) & (np.abs(across) <= width)
-            pafs[limb] += unit[:, None, None] * inside
-            count[limb] += inside
+    columns = units.astype(np.float32)[:, :, None, None]
+    for i, (limb, length, (x, y)) in enumerate(zip(limbs.tolist(), lengths.tolist(), near, strict=True)):  # only the cells around each limb
+        along, across = along_x[i, x] + along_y[i, y, None], across_y[i, y, None] - across_x[i, x]
+        inside = (along >= 0) & (along <= length) & (np.abs(across) <= width)
+        pafs[limb, :, y, x] += columns[i] * inside
+        count[limb, y, x] += inside
     return (pafs / np.maximum(count, 1)[:, None]).reshape(2 * N_LIMBS, len(ys), len(xs))
+
+
+def _limbs_of(poses):
+    """The limbs of all people that have a length: limb (m,), starts (m, 2), ends (m, 2)."""
+    first, second = np.array(LIMBS).T
+    starts, ends = poses[:, first], poses[:, second]  # (n, 19, 3)
+    there = (starts[..., 2] > 0) & (ends[..., 2] > 0) & (starts[..., :2] != ends[..., :2]).any(-1)
+    return np.nonzero(there)[1], starts[there][:, :2], ends[there][:, :2]
+
+
+def _near(positions, start, end, width):
+    """Per limb the slice of the positions, ascending, that lie between its ends or within `width` of them."""
+    low = np.searchsorted(positions, np.minimum(start, end) - width, "left")
+    high = np.searchsorted(positions, np.maximum(start, end) + width, "right")
+    return [slice(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]

@@ -181,3 +181,30 @@ def test_labels_shift_with_the_poses():
     xs, ys = cell_centers(400), cell_centers(320)
     for make in (make_heatmaps, make_pafs):
         np.testing.assert_allclose(make(moved, xs, ys)[:, 2:, 3:], make(pose, xs, ys)[:, :-2, :-3], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pafs_are_what_the_equations_say_of_every_cell(seed):
+    """Cell by cell, for people inside, across the border and outside of it; cells and pixels alike."""
+    rng = np.random.default_rng(seed)
+    poses = np.stack([person(*rng.uniform(-60, 160, 2), rng.uniform(4, 40), rng.normal(), 0.3, rng) for _ in range(4)])
+    poses[rng.random((4, 18)) < 0.2] = 0
+    xs, ys = (cell_centers(120), cell_centers(88)) if seed % 2 else (np.arange(40), np.arange(33))
+    expected = np.zeros((N_LIMBS, 2, len(ys), len(xs)))
+    for limb, (a, b) in enumerate(LIMBS):
+        for row, column in np.ndindex(len(ys), len(xs)):
+            vectors = [unit for pose in poses if (unit := unit_vector_at(pose[a], pose[b], (xs[column], ys[row]))) is not None]
+            expected[limb, :, row, column] = np.mean(vectors, axis=0) if vectors else 0
+    np.testing.assert_allclose(make_pafs(poses, xs, ys).reshape(expected.shape), expected, rtol=0, atol=1e-6)
+    assert np.abs(expected).sum() > 5
+
+
+def unit_vector_at(start, end, point):
+    """The limb's direction where the point lies in its rectangle (eq. 8, 9), else None."""
+    if not (start[2] > 0 and end[2] > 0):
+        return None
+    vector = end[:2] - start[:2]
+    length = np.sqrt((vector**2).sum())
+    offset = np.asarray(point) - start[:2]
+    along, across = offset @ vector / length, offset @ (vector[::-1] * (-1, 1)) / length
+    return vector / length if 0 <= along <= length and abs(across) <= PAF_WIDTH else None
