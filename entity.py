@@ -55,11 +55,6 @@ LIMBS = (
 )
 EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not drawn
 
-SIDES = {"Right": "Left", "Left": "Right"}
-MIRRORED = tuple(  # what each joint is in a mirror
-    next((Joint[SIDES[side] + joint.name.removeprefix(side)] for side in SIDES if joint.name.startswith(side)), joint) for joint in Joint
-)
-
 N_JOINTS = len(Joint)  # 18 heatmaps, and one more for the background
 N_LIMBS = len(LIMBS)  # 19
 

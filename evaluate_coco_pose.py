@@ -87,7 +87,7 @@ def choose(dataset, limit=None) -> dict:
 def detect_all(detector, images, folder) -> tuple:
     """{image id: People} of the images (COCO's entries), read from the folder; and the seconds for one, without preparing the network."""
     begin, prepared = time.perf_counter(), detector.net.compile_seconds
-    pictures = read_ahead(read_image(Path(folder) / image["file_name"]) for image in images)
+    pictures = read_ahead(read_image(Path(folder) / image["file_name"], turn=False) for image in images)
     found = {}
     with tqdm(total=len(images), unit="image", leave=False, disable=None) as progress, contextlib.closing(pictures):
         for image, (_, people) in zip(images, detector.stream(pictures), strict=True):

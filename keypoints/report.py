@@ -10,7 +10,7 @@ import numpy as np
 
 from errors import InputError
 from files import check_path
-from keypoints.coco import to_pose
+from keypoints.coco import to_poses
 from keypoints.draw import draw_poses
 from keypoints.evaluation import KINDS, extremes
 from keypoints.image import fit_size, read_image, resize
@@ -158,7 +158,7 @@ def make_sheet(pairs) -> bytes:
     for axes in np.ravel(grid):
         axes.axis("off")
     for axes, (path, comparison) in zip(np.ravel(grid), pairs, strict=False):
-        tile, scale = make_tile(read_image(path), comparison)
+        tile, scale = make_tile(read_image(path, turn=False), comparison)
         axes.imshow(cv2.cvtColor(tile, cv2.COLOR_BGR2RGB))
         n_found = int((comparison.match >= 0).sum())
         axes.set_title(f"{Path(path).name}: OKS {comparison.mean_oks:.2f}, {n_found} of {len(comparison.oks)} found", fontsize=11)
@@ -177,7 +177,7 @@ def make_tile(image, comparison):
     small = resize(image, size_wh)
     halves = []
     for people in (comparison.truth, comparison.found):
-        poses = np.array([to_pose(keypoints) for keypoints in people]).reshape(-1, 18, 3)
+        poses = to_poses(people)
         poses[..., :2] = (poses[..., :2] + 0.5) * scale_xy - 0.5
         halves.append(draw_poses(small, poses))
     gap = np.full((size_wh[1], 6, 3), 255, np.uint8)
