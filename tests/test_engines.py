@@ -528,7 +528,7 @@ class QueueOfNobody:
 @pytest.mark.parametrize("early", [False, True])
 def test_stream_gives_up_a_queue_only_when_it_is_idle(early):
     """An answer is there before its callback has returned. A queue given up in between ends in the callback's thread, which waits for itself:
-    one run in three over photos of many sizes stood still.
+    two of five runs over photos of many sizes stood still.
     """
     events = []
     net = object.__new__(OpenVinoNet)
