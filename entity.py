@@ -56,13 +56,20 @@ LIMBS = (
 )
 EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not drawn
 
-SIDES = {"Right": "Left", "Left": "Right"}
-MIRRORED = tuple(  # what each joint is in a mirror
-    next((Joint[SIDES[side] + joint.name.removeprefix(side)] for side in SIDES if joint.name.startswith(side)), joint) for joint in Joint
-)
-
 N_JOINTS = len(Joint)  # 18 heatmaps, and one more for the background
 N_LIMBS = len(LIMBS)  # 19
+
+
+def _other_side(joint):
+    """The joint that a mirror makes of it: LeftEye of RightEye, Nose of Nose."""
+    for side, other in (("Left", "Right"), ("Right", "Left")):
+        if joint.name.startswith(side):
+            return Joint[other + joint.name.removeprefix(side)]
+    return joint
+
+
+FLIPPED_JOINTS = tuple(int(_other_side(joint)) for joint in Joint)  # joint -> joint
+FLIPPED_LIMBS = tuple(LIMBS.index((FLIPPED_JOINTS[first], FLIPPED_JOINTS[second])) for first, second in LIMBS)  # limb -> limb
 
 # COCO's 17 keypoints, in COCO's order, as joints. COCO has no neck: it is the midpoint of the shoulders.
 COCO_JOINTS = (
@@ -88,6 +95,7 @@ COCO_JOINTS = (
 # The spread of COCO's annotators for each joint, in person sizes (square root of the area); its evaluation allows twice that. The neck, which
 # COCO has not, is as a shoulder.
 OKS_SIGMAS = (0.026, 0.079, 0.079, 0.072, 0.062, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089, 0.107, 0.087, 0.089, 0.025, 0.025, 0.035, 0.035)
+COCO_SIGMAS = tuple(OKS_SIGMAS[joint] for joint in COCO_JOINTS)
 
 N_FACE_POINTS = 70
 FACE_LINES = (  # (points along the line, closed?)

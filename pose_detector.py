@@ -13,6 +13,7 @@ from entity import STRIDE, Decoding
 from keypoints import cli, draw, pipeline
 from keypoints.formats import people_to_json
 from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, raise_to_stride, resize
+from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
 from keypoints.whole import persons_of
@@ -27,10 +28,11 @@ class PoseDetector:
 
     parts, has_pose = (), True  # what is looked for beside it (keypoints.whole.PARTS)
 
-    def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None):
-        """net: x (1, 3, H, W) float32 -> (pafs, heatmaps), for example models.open_net("lightposenet"); its row `net.arch`, where it has
+    def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None, flip=False):
+        """net: x (N, 3, H, W) float32 -> (pafs, heatmaps), for example models.open_net("lightposenet"); its row `net.arch`, where it has
         one, says how pictures are normalised and maps are decoded. precise: average the maps of several `scales`.
-        short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own.
+        short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own. flip: average the maps of
+        the picture and of its mirror image, which the network is given together (N = 2).
         """
         arch = getattr(net, "arch", None)
         self.net = net
@@ -38,6 +40,7 @@ class PoseDetector:
         self.decoding = decoding or (arch.decoding if arch else Decoding())
         self.scales = tuple(scales) if precise else None
         self.short_side = short_side
+        self.flip = flip
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
 
     @property
@@ -67,10 +70,9 @@ class PoseDetector:
         if self.scales:
             yield from ((image, self.detect(image)) for image in images)
             return
-        inputs = ((image, normalise(resize(image, self._net_wh(image)), self.scale, self.offset)) for image in images)
-        for image, (pafs, heatmaps) in self.net.stream(inputs):
-            check_maps(pafs, heatmaps)
-            yield image, self._people(pafs[0], heatmaps[0], np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
+        inputs = ((image, self._input(resize(image, self._net_wh(image)))) for image in images)
+        for image, answer in self.net.stream(inputs):
+            yield image, self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
 
     def _people(self, pafs, heatmaps, scale_xy):
         people = decode(pafs, heatmaps, self.decoding)
@@ -86,9 +88,20 @@ class PoseDetector:
         return self._average_scales(image) if self.scales else self._one_scale(image)
 
     def _maps(self, image):
-        pafs, heatmaps = self.net(normalise(image, self.scale, self.offset))
+        return self._one_picture(*self.net(self._input(image)))
+
+    def _input(self, image):
+        """x (1, 3, H, W) float32, or (2, 3, H, W) with the mirror image. The sides of the image are multiples of the stride."""
+        x = normalise(image, self.scale, self.offset)
+        return np.concatenate([x, x[..., ::-1]]) if self.flip else x
+
+    def _one_picture(self, pafs, heatmaps):
+        """What the network answers to _input -> pafs (38, H/8, W/8), heatmaps (19, H/8, W/8)."""
         check_maps(pafs, heatmaps)
-        return pafs[0], heatmaps[0]
+        if not self.flip:
+            return pafs[0], heatmaps[0]
+        mirrored = mirror_maps(pafs[1], heatmaps[1])
+        return (pafs[0] + mirrored[0]) / 2, (heatmaps[0] + mirrored[1]) / 2
 
     def draw(self, image, people):
         """A copy of the image with the people's skeletons."""
@@ -131,6 +144,7 @@ def parser():
     p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz; may be left out for lightposenet, whose weights ship with the project")
     cli.add_source_options(p)
     p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
+    p.add_argument("--flip", action="store_true", help="average the picture and its mirror image: twice the work, finds more")
     cli.add_short_side(p)
     cli.add_engine_options(p)
     return p
@@ -141,7 +155,7 @@ def detect(options):
 
     def open_detector():
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
-        return PoseDetector(net, precise=options.precise, short_side=options.short_side)
+        return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip)
 
     return pipeline.run(options, open_detector)
 

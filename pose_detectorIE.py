@@ -22,6 +22,7 @@ def parser():
     p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
     cli.add_source_options(p)
     p.add_argument("--precise", action="store_true", help="pose: average four scales")
+    p.add_argument("--flip", action="store_true", help="pose: average the picture and its mirror image: twice the work, finds more")
     cli.add_short_side(p, "pose: ")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
     p.add_argument("--input_scale", type=cli.finite_float, metavar="S", help="input = picture * S + O (default: as the file or the row says)")
@@ -41,7 +42,7 @@ def open_detector(options):
         **cli.openvino_options(options),
     )
     if net.arch.task == "pose":
-        return PoseDetector(net, precise=options.precise, short_side=options.short_side)
+        return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip)
     return FaceDetector(net) if net.arch.task == "face" else HandDetector(net, hand=options.hand)
 
 

@@ -7,7 +7,7 @@ Coordinates are of pixel centres, as everywhere: the centre of the first pixel i
 import cv2
 import numpy as np
 
-from entity import MIRRORED, STRIDE, Augmentation
+from entity import FLIPPED_JOINTS, STRIDE, Augmentation
 from keypoints.image import PAD_COLOR
 
 HUES = 180  # OpenCV's hue of uint8 pictures: 0..179, two degrees each
@@ -86,7 +86,7 @@ def warp_poses(poses, matrix, is_flipped=False):
     """poses (n, 18, 3) through the matrix (2, 3); missing joints (v = 0) become rows of zeros."""
     points = poses[..., :2] @ matrix[:, :2].T + matrix[:, 2]
     warped = np.where(poses[..., 2:] > 0, np.concatenate([points, poses[..., 2:]], axis=-1), 0)
-    return warped[:, list(MIRRORED)] if is_flipped else warped
+    return warped[:, list(FLIPPED_JOINTS)] if is_flipped else warped
 
 
 def random_colors(image, rng, variation=None):

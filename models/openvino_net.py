@@ -99,19 +99,23 @@ class OpenVinoNet:
         the caller works on what was yielded and on the next item. x of one shape after another is quickest.
         """
         waiting, queue, shape = deque(), None, None
-        for thing, x in items:
-            x = np.ascontiguousarray(x, np.float32)
-            if x.shape != shape:
-                while waiting:
+        try:
+            for thing, x in items:
+                x = np.ascontiguousarray(x, np.float32)
+                if x.shape != shape:
+                    while waiting:
+                        yield waiting.popleft().result()
+                    _finish(queue)
+                    shape, queue = x.shape, self._queue(x.shape)
+                while len(waiting) > len(queue):
                     yield waiting.popleft().result()
-                shape, queue = x.shape, self._queue(x.shape)
-            while len(waiting) > len(queue):
+                future = Future()
+                waiting.append(future)
+                queue.start_async([x], (future, thing, x), share_inputs=True)  # x lives until its answer is there
+            while waiting:
                 yield waiting.popleft().result()
-            future = Future()
-            waiting.append(future)
-            queue.start_async([x], (future, thing, x), share_inputs=True)  # x lives until its answer is there
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            _finish(queue)
 
     def _queue(self, shape):
         compiled, _ = self._compile(shape)
@@ -156,6 +160,14 @@ class OpenVinoNet:
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
         return pair
+
+
+def _finish(queue):
+    """Wait until an AsyncInferQueue, or None, is idle. An answer is there before its callback has returned, and a queue that is given up
+    in between may end in that callback's thread, which then waits for itself, for ever.
+    """
+    if queue is not None:
+        queue.wait_all()
 
 
 def compile_model(core, model, device, config):

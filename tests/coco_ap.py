@@ -1,30 +1,16 @@
-"""COCO's keypoint AP of a detector on ../shared/coco val, by pycocotools."""
+"""COCO's keypoint AP of a detector on ../shared/coco val."""
 
-import contextlib
-import io
-
-import cv2
-import numpy as np
 from conftest import SHARED
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
-from entity import COCO_JOINTS
+from evaluate_coco_pose import choose, coco_figures, detect_all
+from keypoints.coco import check_coco, read_annotations
+from keypoints.formats import to_coco
+from keypoints.whole import persons_of
 
 
 def average_precision(detector) -> float:
-    """detector(image) -> poses (n, 18, 3), scores (n,). AP over the 157 photos."""
-    root = SHARED / "coco"
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(root / "annotations" / "person_keypoints_val2017.json"))
-    results = []
-    for number, facts in truth.imgs.items():
-        poses, scores = detector(cv2.imread(str(root / "val2017" / facts["file_name"])))
-        for keypoints, score in zip(np.asarray(poses)[:, COCO_JOINTS], scores, strict=True):
-            results.append({"image_id": number, "category_id": 1, "keypoints": keypoints.ravel().tolist(), "score": float(score)})
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(truth, truth.loadRes(results), "keypoints")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return float(evaluation.stats[0])
+    """detector: a PoseDetector. AP over the 157 photos."""
+    annotations, folder = check_coco(SHARED / "coco", "val")
+    dataset = choose(read_annotations(annotations))
+    found, _ = detect_all(detector, dataset["images"], folder)
+    return coco_figures(dataset, [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)])["AP"]

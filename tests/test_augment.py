@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from people import person
 
-from entity import MIRRORED, Augmentation, Joint
+from entity import FLIPPED_JOINTS, Augmentation, Joint
 from keypoints.augment import (
     augment,
     change_colors,
@@ -66,7 +66,7 @@ def test_joints_follow_their_pixels(seed):
         state = np.random.default_rng(seed)
         image, _, (moved,) = augment(spot, no_mask(spot), pose[None], state, boxes, INSIZE, PLAIN)
         _, is_flipped = random_view(np.random.default_rng(seed), boxes, INSIZE, PLAIN)
-        x, y, v = moved[MIRRORED[joint] if is_flipped else joint]
+        x, y, v = moved[FLIPPED_JOINTS[joint] if is_flipped else joint]
         assert v == 2
         if inside(np.array([x, y]), 40) and inside(pose[joint, :2], 20, 420):
             padding = np.all(image == PAD_COLOR, axis=-1).astype(np.uint8)
@@ -101,8 +101,8 @@ def test_a_mirror_swaps_left_and_right():
 
 def test_the_table_of_mirrored_joints():
     for joint in Joint:
-        other = Joint(MIRRORED[joint])
-        assert MIRRORED[other] == joint
+        other = Joint(FLIPPED_JOINTS[joint])
+        assert FLIPPED_JOINTS[other] == joint
         assert other.name == joint.name.replace("Right", "?").replace("Left", "Right").replace("?", "Left")
 
 

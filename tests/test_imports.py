@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
     "keypoints/pipeline.py": {"numpy", "cv2", "tqdm", "keypoints", *SHARED_MODULES},
+    "keypoints/report.py": {"numpy", "cv2", "matplotlib", "keypoints", *SHARED_MODULES},  # before the row that follows
     "keypoints/*.py": {"numpy", "cv2", "scipy", "threadpoolctl", "keypoints", *SHARED_MODULES},
     "models/layers.py": set(),
     **{f"{table.replace('.', '/')}.py": {"models.layers", *TABLES} for table in TABLES},
@@ -31,6 +32,7 @@ ONLY_IN = {
     "chainermn": ("models/chainer_*.py", "train_coco_pose_estimation.py"),
     "cupy": ("models/chainer_*.py", "train_coco_pose_estimation.py"),
     "openvino": ("models/openvino_*.py", "IEbase.py", "convert_model.py"),
+    "pycocotools": ("*.py",),  # the scripts of the root folder
     "nncf": ("models/openvino_*.py", "convert_model.py"),
 }
 ENGINE_MODULES = {"models.chainer_": "chainer", "models.openvino_": "openvino"}
@@ -188,6 +190,10 @@ BREACHES = [
     ("keypoints/sub/cli.py", "import argparse", "only in keypoints/cli.py"),
     ("pose_detector.py", "from argparse import ArgumentParser", "only in keypoints/cli.py"),
     ("models/weights.py", "import argparse", "only in keypoints/cli.py"),
+    ("keypoints/evaluation.py", "def f():\n    from pycocotools.coco import COCO", "only in *.py"),
+    ("models/weights.py", "import pycocotools", "only in *.py"),
+    ("entity.py", "import pycocotools", "may import only"),
+    ("keypoints/draw.py", "def f():\n    import matplotlib", "may import only"),
     ("models/layers.py", "import numpy", "may import only"),
     ("models/layers.py", "from models.weights import read_weights", "may import only"),
     ("models/layers.py", "from entity import STRIDE", "may import only"),
@@ -258,6 +264,8 @@ KEPT = [
         "import numpy\nimport cv2\nfrom scipy import ndimage\nfrom entity import STRIDE\nfrom keypoints import peaks\nfrom . import paf",
     ),
     ("keypoints/cli.py", "import argparse"),
+    ("evaluate_coco_pose.py", "def f():\n    from pycocotools.coco import COCO"),
+    ("keypoints/report.py", "def f():\n    from matplotlib.figure import Figure"),
     ("models/HandNet.py", "from models.FaceNet import point_network\nfrom .layers import conv\nfrom models import FaceNet"),
     ("models/chainer_net.py", "import chainer\nfrom models.chainer_compat import chainer\nfrom models.layers import run_layers"),
     ("models/openvino_ir.py", "import openvino\nfrom models.openvino_net import ov"),

@@ -1,0 +1,249 @@
+"""Measure how well a network finds people: COCO's keypoint AP and AR, by pycocotools, and the errors of each keypoint.
+
+python evaluate_coco_pose.py lightposenet --coco_dir coco --limit 200 --report report
+python evaluate_coco_pose.py posenet models/coco_posenet.npz --coco_dir coco --preset precise_flip --out detections.json --json evaluation.json
+python evaluate_coco_pose.py human-pose-estimation-0001 models/human-pose-estimation-0001.xml --coco_dir coco --precision f32
+
+Presets: single (short side 368), precise (four scales), flip (short side 368 and the mirror image), precise_flip (both).
+The AP is over exactly the pictures that were looked at; with --limit N these are N pictures, evenly spread over the split.
+Interrupting ends the work with nothing written: files are written whole, at the end.
+"""
+
+import contextlib
+import io
+import json
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+from tqdm import tqdm
+
+from entity import COCO_YEAR
+from errors import InputError
+from files import check_path, is_same_file
+from keypoints import cli, report, results
+from keypoints.coco import SPLITS, check_coco, check_pictures, read_annotations
+from keypoints.evaluation import compare, keypoint_errors
+from keypoints.formats import to_coco
+from keypoints.frames import read_ahead
+from keypoints.image import read_image
+from keypoints.whole import persons_of
+from models import ARCHS, open_net
+from models.cache import default_cache_dir
+from pose_detector import PoseDetector
+
+PRESETS = {"single": {}, "precise": {"precise": True}, "flip": {"flip": True}, "precise_flip": {"precise": True, "flip": True}}
+PERSON = 1  # COCO's category
+FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
+POSE_ARCHS = [name for name, row in ARCHS.items() if row.task == "pose"]
+
+
+def coco_figures(dataset, entries) -> dict:
+    """{"AP": 0.45, ...} with the names of FIGURES; None where there is nobody of that size.
+
+    dataset: {"images", "annotations"} in COCO's form, those that count; entries: of a COCO result file, all on these images.
+    """
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    categories = [{"id": PERSON, "name": "person"}]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth, found = COCO(), COCO()
+        truth.dataset = {**dataset, "categories": categories, "annotations": [dict(entry) for entry in dataset["annotations"]]}
+        truth.createIndex()
+        if entries:
+            found = truth.loadRes([dict(entry) for entry in entries])
+        else:  # loadRes takes no empty list
+            found.dataset = {"images": dataset["images"], "annotations": [], "categories": categories}
+            found.createIndex()
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {name: float(value) if value >= 0 else None for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+
+
+def choose(dataset, limit=None) -> dict:
+    """The part of COCO's dataset that is evaluated: at most `limit` images, evenly spread over their ids, and the people in them.
+
+    Raises InputError if nobody in it has a labelled keypoint.
+    """
+    images = sorted(dataset["images"], key=lambda image: image["id"])
+    if limit is not None and limit < len(images):
+        images = [images[number * len(images) // limit] for number in range(limit)]
+    chosen = {image["id"] for image in images}
+    people = [{"category_id": PERSON, "iscrowd": 0, **entry} for entry in dataset["annotations"] if entry["image_id"] in chosen]
+    people = [entry for entry in people if entry["category_id"] == PERSON]
+    if not any(entry["num_keypoints"] and not entry["iscrowd"] for entry in people):
+        raise InputError(
+            f"nobody in the {len(images)} of {len(dataset['images'])} pictures has a labelled keypoint: there is nothing to measure; "
+            "raise --limit, or take COCO's person_keypoints file"
+        )
+    return {"images": images, "annotations": people}
+
+
+def detect_all(detector, images, folder) -> tuple:
+    """{image id: People} of the images (COCO's entries), read from the folder; and the seconds for one, without preparing the network.
+
+    They are looked at in the order of their sizes, for a network is prepared for each size anew.
+    """
+    ordered = sorted(images, key=lambda image: (image["width"], image["height"]))
+    begin, prepared = time.perf_counter(), detector.net.compile_seconds
+    pictures = read_ahead(read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
+    found = {}
+    with tqdm(total=len(images), unit="image", leave=False, disable=None) as progress, contextlib.closing(pictures):
+        for image, (_, people) in zip(ordered, detector.stream(pictures), strict=True):
+            found[image["id"]] = people
+            progress.update()
+    seconds = time.perf_counter() - begin - (detector.net.compile_seconds - prepared)
+    return {image["id"]: found[image["id"]] for image in images}, seconds / len(images)
+
+
+def parser():
+    p = cli.Parser(prog="evaluate_coco_pose.py", description=__doc__)
+    p.add_argument("arch", choices=POSE_ARCHS, metavar="ARCH", help=f"the network: {', '.join(POSE_ARCHS)}")
+    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz, .xml, .onnx or .pb; may be left out for lightposenet")
+    p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
+    cli.add_coco_dir(p)
+    p.add_argument("--split", choices=SPLITS, default="val", help="(default: val)")
+    p.add_argument("--limit", type=cli.positive_int, metavar="N", help="only N pictures, evenly spread over the split (default: all)")
+    p.add_argument("--preset", choices=tuple(PRESETS), default="single", help="(default: single)")
+    p.add_argument("--scales", type=scale, nargs="+", metavar="S", help="average the maps of these scales of --short_side")
+    p.add_argument("--flip", action="store_true", help="average the maps of the picture and of its mirror image")
+    cli.add_short_side(p)
+    p.add_argument("--out", metavar="FILE", help="write the detections, in the form of a COCO result file (JSON)")
+    p.add_argument("--json", metavar="FILE", help="write the figures, the errors of each keypoint, and those of each picture (JSON)")
+    p.add_argument("--report", metavar="FOLDER", help="make a page of it, with the worst and the best pictures: FOLDER/index.html")
+    cli.add_engine_options(p)
+    return p
+
+
+def scale(text) -> float:
+    """An argparse type: a scale of --short_side."""
+    value = cli.finite_float(text)
+    if not 0.1 <= value <= 4:
+        raise cli.ArgumentTypeError(f"expected a scale from 0.1 to 4, got {text!r}")
+    return value
+
+
+def check_outputs(options, annotations, folder):
+    """Raise InputError if --out, --json or --report cannot be written, or would overwrite what is read."""
+    for name in ("out", "json"):
+        path = getattr(options, name)
+        if path is not None:
+            check_path(path, f"--{name}")
+            if is_same_file(Path(path).parent, folder):
+                raise InputError(f"--{name} {path}: this is COCO's folder of pictures; choose another one")
+    cli.check_distinct(SimpleNamespace(**vars(options), coco_dir_file=annotations), ("weights", "bin", "coco_dir_file"), ("out", "json"))
+    if options.report is not None:
+        report.check_folder(options.report)
+
+
+def open_detector(options):
+    net = open_net(options.arch, options.weights, bin=options.bin, cache_dir=default_cache_dir(), **cli.engine_options(options))
+    kind = PRESETS[options.preset] | ({"flip": True} if options.flip else {})
+    if options.scales:
+        kind = kind | {"precise": True, "scales": options.scales}
+    return PoseDetector(net, short_side=options.short_side, **kind)
+
+
+def describe(options, detector, n_images, n_total) -> dict:
+    """What was run."""
+    engine = cli.engine_options(options)
+    return {
+        "arch": options.arch,
+        "weights": str(options.weights or ARCHS[options.arch].weights.name),
+        "engine": engine["engine"],
+        "device": engine.get("device", "CPU") if engine["engine"] == "openvino" else f"GPU {options.gpu}" if options.gpu >= 0 else "CPU",
+        "precision": "f32" if engine["engine"] == "chainer" else options.precision or "the device's choice",
+        "short_side": options.short_side,
+        "scales": list(detector.scales) if detector.scales else [1],
+        "flip": detector.flip,
+        "split": f"{options.split}{COCO_YEAR}",
+        "images": n_images,
+        "images_of_the_split": n_total,
+    }
+
+
+def per_image(images, comparisons) -> list:
+    """One entry for each image: who was found, how similar, and the scores of the detections."""
+    rows = []
+    for image in images:
+        comparison = comparisons[image["id"]]
+        oks = [round(float(value), 4) for value in comparison.oks]
+        mean = round(comparison.mean_oks, 4) if oks else None
+        scores = [round(float(score), 5) for score in comparison.scores]
+        rows.append({"id": image["id"], "file_name": image["file_name"], "mean_oks": mean, "oks": oks, "scores": scores})
+    return rows
+
+
+def compare_all(dataset, found) -> dict:
+    """{image id: keypoints.evaluation.Comparison}. found: {image id: People}."""
+    annotations_of = {number: [] for number in found}
+    for entry in dataset["annotations"]:
+        annotations_of[entry["image_id"]].append(entry)
+    return {number: compare(annotations_of[number], people) for number, people in found.items()}
+
+
+def versions() -> dict:
+    """Of what the figures depend on; None for what is not installed."""
+    found = {"python": platform.python_version(), "opencv": cv2.__version__}
+    for name in ("numpy", "pycocotools", "openvino", "chainer"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def evaluate(options):
+    annotations, folder = check_coco(options.coco_dir, options.split)
+    check_outputs(options, annotations, folder)
+    everything = read_annotations(annotations)
+    dataset = choose(everything, options.limit)
+    images = dataset["images"]
+    check_pictures(images, folder)
+    detector = open_detector(options)
+    if options.limit is not None and options.limit > len(images):
+        print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
+    found, seconds = detect_all(detector, images, folder)
+    entries = [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)]
+    comparisons = compare_all(dataset, found)
+    document = {
+        "run": describe(options, detector, len(images), len(everything["images"])),
+        "seconds_per_image": round(seconds, 4),
+        "people": sum(len(comparison.oks) for comparison in comparisons.values()),
+        "detections": len(entries),
+        "figures": coco_figures(dataset, entries),
+        "keypoints": keypoint_errors(comparisons.values()),
+        "per_image": per_image(images, comparisons),
+        "versions": versions(),
+    }
+    write(options, document, entries, {image["id"]: folder / image["file_name"] for image in images}, comparisons)
+
+
+def write(options, document, entries, pictures, comparisons):
+    """Write --out, --json and --report, all or none, and print the figures. pictures: {image id: path}."""
+    contents = {}
+    if options.out is not None:
+        contents[options.out] = (json.dumps(entries) + "\n").encode()
+    if options.json is not None:
+        contents[options.json] = (json.dumps(document, indent=1) + "\n").encode()
+    if options.report is not None:
+        contents |= report.make(options.report, document, pictures, comparisons)
+    results.write_files(contents)
+    print(report.text_of(document))
+    if options.report is not None:
+        print(f"\n{Path(options.report) / report.PAGE}")
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), evaluate, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
