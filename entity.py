@@ -166,6 +166,23 @@ class Training(NamedTuple):
 TRAINING = Training()
 
 
+class Learning(NamedTuple):
+    """How a network learns; the original's numbers."""
+
+    rate: float = 1e-4
+    drops: tuple = (100_000, 200_000)  # from these iterations on, the rate is a tenth of what it was
+    iterations: int = 300_000
+    batch: int = 10
+    freeze: int = 2000  # iterations for which VGG's layers rest
+    slow_factor: float = 0.25  # of the gradients of VGG's layers and of the two after them
+    warmup: int = 1000  # iterations in which the rate rises, schedule "cosine"
+    interval: int = 1000  # iterations between snapshots, and between validations
+    val_samples: int = 200
+
+
+LEARNING = Learning()
+
+
 class Augmentation(NamedTuple):
     """How training pictures are varied."""
 

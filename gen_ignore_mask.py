@@ -8,7 +8,6 @@ everybody counts has none, and neither has one without anybody to train on. Mask
 """
 
 import os
-import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from coco_data_loader import CocoDataLoader
 from entity import COCO_YEAR
 from errors import InputError
-from keypoints import cli, draw, results
+from keypoints import cli, draw, results, workers
 from keypoints.coco import SPLITS, check_coco, is_trained_on, mask_path
 from keypoints.image import read_image
 from keypoints.window import has_screen, show_picture
@@ -88,17 +87,11 @@ def run_all(work, tasks, jobs):
     if jobs == 1 or len(tasks) <= CHUNK:
         yield from map(work, tasks)
         return
-    pool = ProcessPoolExecutor(jobs, initializer=leave_signals)
+    pool = ProcessPoolExecutor(jobs, initializer=workers.settle)
     try:
         yield from pool.map(work, tasks, chunksize=CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def leave_signals():
-    """A process of the pool finishes its chunk; the main process is the one to be interrupted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def make_folder(path):

@@ -253,11 +253,11 @@ def read_ahead(frames, size=4):
 
 
 def find_pictures(folder, most) -> list:
-    """At most `most` pictures of a folder, spread evenly over their names."""
+    """At most `most` pictures of a folder (None: all), spread evenly over their names. Raises InputError if there are none."""
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder of pictures, and there is none of this name")
     pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
     if not pictures:
         raise InputError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))}); name another folder")
-    return pictures[:: -(-len(pictures) // most)]
+    return pictures[:: -(-len(pictures) // (most or len(pictures)))]

@@ -98,7 +98,7 @@ def open_net(
             raise InputError(f"Chainer reads .npz weights, got {weights}; name an .npz, or use --engine openvino")
         from models.chainer_net import ChainerNet
 
-        net = ChainerNet(row.network, read_weights(weights, shapes_of(arch), other_shapes(arch)), -1 if device is None else device)
+        net = ChainerNet.of_weights(row.network, read_weights(weights, shapes_of(arch), other_shapes(arch)), -1 if device is None else device)
     else:
         from models.openvino_net import OpenVinoNet, build_model
 

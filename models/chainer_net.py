@@ -31,7 +31,7 @@ class TableChain(chainer.Chain):
 
     def _step(self, layer, inputs):
         if layer.op == "conv":
-            y = self[layer.name](inputs[0])
+            y = self._convolve(layer, inputs[0])
         elif layer.op == "pool":
             y = F.max_pooling_2d(inputs[0], 2, 2, cover_all=True)
         elif layer.op == "concat":
@@ -39,6 +39,9 @@ class TableChain(chainer.Chain):
         else:
             y = sum(inputs[1:], inputs[0])
         return F.relu(y) if layer.relu else y
+
+    def _convolve(self, layer, x):
+        return self[layer.name](x)
 
 
 def load_weights(chain, weights):
@@ -52,12 +55,18 @@ class ChainerNet:
 
     compile_seconds = 0.0  # nothing is compiled
 
-    def __init__(self, network, weights, device=-1):
-        """device: -1 is the CPU, 0.. the number of a GPU. Raises InputError when that GPU cannot be used."""
-        self.chain = TableChain(network)
-        load_weights(self.chain, weights)
-        self.device = _device(device)
-        self.chain.to_device(self.device)
+    def __init__(self, chain, device):
+        """chain: a TableChain with its parameters, on the chainer device."""
+        self.chain, self.device = chain, device
+
+    @classmethod
+    def of_weights(cls, network, weights, device=-1):
+        """weights: {"conv1_1/W": array}, complete. device: -1 is the CPU, 0.. the number of a GPU. Raises InputError if that GPU cannot be used."""
+        chain = TableChain(network)
+        load_weights(chain, weights)
+        device = open_device(device)
+        chain.to_device(device)
+        return cls(chain, device)
 
     def __call__(self, x) -> tuple:
         with chainer.using_config("train", False), chainer.no_backprop_mode(), chainer.using_device(self.device):
@@ -70,7 +79,7 @@ class ChainerNet:
             yield thing, self(x)
 
 
-def _device(number):
+def open_device(number):
     """The chainer device of a GPU number, tried out."""
     if number < 0:
         return chainer.get_device("@numpy")

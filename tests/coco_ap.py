@@ -2,8 +2,8 @@
 
 from conftest import SHARED
 
-from evaluate_coco_pose import choose, coco_figures, detect_all
 from keypoints.coco import check_coco, read_annotations
+from keypoints.coco_ap import choose, coco_figures, detect_all
 from keypoints.formats import to_coco
 from keypoints.whole import persons_of
 

@@ -23,8 +23,8 @@ from pycocotools.cocoeval import COCOeval
 import evaluate_coco_pose
 from entity import COCO_JOINTS, COCO_SIGMAS, Joint
 from errors import InputError
-from evaluate_coco_pose import FIGURES, choose, coco_figures
 from keypoints import report
+from keypoints.coco_ap import FIGURES, choose, coco_figures
 from keypoints.evaluation import assign, compare, extremes, keypoint_errors
 from keypoints.formats import to_coco
 from keypoints.image import read_image

@@ -1,0 +1,47 @@
+"""The log of a training run, and its curves as a picture."""
+
+import json
+
+from errors import InputError
+from files import atomic_file, read_bytes
+
+PLOTS = (("loss", ("main/loss", "val/loss")), ("PAFs", ("main/paf", "val/paf")), ("heatmaps", ("main/heat", "val/heat")), ("AP", ("AP",)))
+LABELS = {"main": "training", "val": "validation", "AP": "AP"}
+
+
+def read_log(path) -> list:
+    """A LogReport's entries, a dictionary each with "iteration". Raises InputError."""
+    try:
+        log = json.loads(read_bytes(path, "log"))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"log {path}: expected the JSON file `log` of a training run, got something else; name OUT/log") from None
+    if not isinstance(log, list) or not all(isinstance(entry, dict) and isinstance(entry.get("iteration"), int) for entry in log):
+        raise InputError(f"log {path}: expected a list of entries with an iteration each, got other JSON; name the file `log` of a training run")
+    if not log:
+        raise InputError(f"log {path}: nothing is in it yet; wait for the run's first entry (--log_interval)")
+    return log
+
+
+def plot_log(logs, path):
+    """Draw the curves of runs into a picture. logs: {name: entries of read_log}; path: of a .png, .pdf or .svg."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    plots = [(title, keys) for title, keys in PLOTS if any(key in entry for entries in logs.values() for entry in entries for key in keys)]
+    figure = Figure(figsize=(5 * max(1, len(plots)), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (title, keys) in enumerate(plots, 1):
+        axes = figure.add_subplot(1, len(plots), number, title=title, xlabel="iteration")
+        for name, entries in logs.items():
+            for key in keys:
+                points = [(entry["iteration"], entry[key]) for entry in entries if isinstance(entry.get(key), int | float)]
+                if points:
+                    label = LABELS[key.split("/")[0]] if len(logs) == 1 else f"{name}, {LABELS[key.split('/')[0]]}"
+                    axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None, label=label)
+        axes.grid(alpha=0.3)
+        axes.set_ylim(bottom=0)
+        axes.legend()
+    with atomic_file(path, path.suffix) as part:
+        figure.savefig(part, dpi=100)

