@@ -2,7 +2,7 @@
 
     python benchmark.py
     python benchmark.py --arch lightposenet --img data/people.png --repeats 20 --update README.md
-    python benchmark.py --video VIDEO --calibration FOLDER_OF_PICTURES
+    python benchmark.py --video VIDEO --calibration FOLDER_OF_PICTURES --coco_dir coco
 
 PyTorch and ONNX Runtime stand beside our engines where they are installed (pip install torch onnx onnxruntime), INT8 where NNCF is.
 
@@ -13,6 +13,7 @@ Networks whose weights are not there run with made-up numbers, which takes the s
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,10 +24,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from coco_data_loader import CocoDataLoader
 from entity import STRIDE
 from errors import InputError
 from files import atomic_file, read_bytes
 from keypoints import cli
+from keypoints.coco import check_coco
 from keypoints.draw import draw_poses
 from keypoints.frames import find_pictures, read_ahead
 from keypoints.image import MAX_SIDE, normalise, read_image, resize
@@ -157,6 +160,30 @@ def video_rows(video) -> list:
     return [(f"video, {n_frames} frames, read to drawn ({1000 / ms:.0f} frames/s)", "OpenVINO, lightposenet, short side 256", ms, None)]
 
 
+def whole_video_rows(video) -> list:
+    """Rows of the table: the same video in its own size, by pose_detector.py as a user runs it: tracked, smoothed, drawn, written as .mp4."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, out = Path(__file__).with_name("pose_detector.py"), Path(folder) / "out.mp4"
+        command = [sys.executable, script, "lightposenet", "--input", video, "--short_side", "256", "--smooth", "--out", out]
+        begin = time.perf_counter()
+        subprocess.run(command, check=True, capture_output=True)
+        seconds = time.perf_counter() - begin
+        n_frames = int(cv2.VideoCapture(str(out)).get(cv2.CAP_PROP_FRAME_COUNT))
+    stage = f"video, {n_frames} frames, start to end with tracking, drawing and .mp4 ({seconds:.1f} s)"
+    return [(stage, "OpenVINO, lightposenet, short side 256", 1000 * seconds / n_frames, None)]
+
+
+def training_rows(arch, coco_dir, iterations) -> list:
+    """Rows of the table: training on the CPU, batches of 2 pictures of 368x368, samples made by one process beside it."""
+    from models.chainer_run import throughput
+
+    with tempfile.TemporaryDirectory() as folder:
+        weights = read_weights(ARCHS[arch].weights or made_up_weights(arch, folder), shapes_of(arch))
+    images, waited = throughput(arch, CocoDataLoader(coco_dir), weights, batch=2, iterations=iterations)
+    stage = f"training {arch}, an image of 368x368 ({images:.2f} images/s; {100 * waited:.1f} % of it waiting for data)"
+    return [(stage, "Chainer f32", 1000 / images, None)]
+
+
 def table(rows) -> str:
     lines = ["| stage | engine | ms | times faster than the slowest |", "|---|---|---:|---:|"]
     for stage, engine, ms, ratio in rows:
@@ -193,6 +220,7 @@ def parser():
     )
     p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")
     p.add_argument("--video", metavar="VIDEO", help="also measure this video, end to end")
+    p.add_argument("--coco_dir", metavar="FOLDER", help="also measure training on COCO (pose networks)")
     p.add_argument("--calibration", metavar="FOLDER", help="also measure INT8, calibrated on 20 pictures of this folder (needs NNCF)")
     p.add_argument("--update", metavar="FILE", help="put the table between the markers in this file, for example README.md")
     return p
@@ -205,6 +233,8 @@ def measure(options):
         split_page(options.update)
     if options.video is not None and not cv2.VideoCapture(str(options.video)).read()[0]:
         raise InputError(f"--video {options.video}: OpenCV reads no frame of it; name a video")
+    if options.coco_dir is not None:
+        check_coco(options.coco_dir, "train")
     image = read_image(options.img)
     calibration = [read_image(path) for path in find_pictures(options.calibration, 20)] if options.calibration else None
     rows = []
@@ -212,7 +242,10 @@ def measure(options):
         rows += network_rows(arch, (options.size, options.size), options.repeats, calibration)
     rows += stage_rows(image, options.img, 3 * options.repeats)
     if options.video:
-        rows += video_rows(options.video)
+        rows += video_rows(options.video) + whole_video_rows(options.video)
+    if options.coco_dir:
+        for arch in (name for name in options.arch if ARCHS[name].task == "pose"):
+            rows += training_rows(arch, options.coco_dir, 2 if arch == "posenet" else 10)
     text = f"{table(rows)}\n\nMeasured on {machine()}."
     print(text)
     if options.update:

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
     "keypoints/pipeline.py": {"numpy", "cv2", "tqdm", "keypoints", *SHARED_MODULES},
+    "keypoints/curves.py": {"matplotlib", *SHARED_MODULES},
     "keypoints/report.py": {"numpy", "cv2", "matplotlib", "keypoints", *SHARED_MODULES},  # before the row that follows
     "keypoints/coco_ap.py": {"pycocotools", "tqdm", "keypoints", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "threadpoolctl", "keypoints", *SHARED_MODULES},
