@@ -1,8 +1,11 @@
 """benchmark.py runs, names the machine, and puts its table where it is told; the peers compute what we compute. Nothing here is timed."""
 
+import re
+
+import cv2
 import numpy as np
 import pytest
-from conftest import assert_refused, run_script, seeded_weights
+from conftest import SHARED, assert_refused, needs_shared, run_script, seeded_weights
 
 from models import ARCHS, open_net, shapes_of
 from models.peers import PEERS, same
@@ -24,6 +27,22 @@ def test_table_goes_between_the_markers(tmp_path):
         assert words in text
 
 
+@needs_shared
+def test_rows_of_videos_and_training(tmp_path):
+    """The whole way of a video, and training, are measured too; the share of waiting is a share."""
+    video = cv2.VideoWriter(str(tmp_path / "v.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (64, 48))
+    for grey in range(5):
+        video.write(np.full((48, 64, 3), grey, np.uint8))
+    video.release()
+    process = run_script("benchmark.py", *QUICK, "--video", tmp_path / "v.avi", "--coco_dir", SHARED / "coco")
+    assert process.returncode == 0, process.stderr
+    assert "| video, 5 frames, read to drawn" in process.stdout
+    assert "| video, 5 frames, start to end with tracking, drawing and .mp4" in process.stdout
+    speed, share = re.search(r"training lightposenet, .* \((.*) images/s; (.*) % of it waiting", process.stdout).groups()
+    assert float(speed) > 0
+    assert 0 <= float(share) <= 100
+
+
 def test_bad_input(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("no markers")
@@ -31,6 +50,7 @@ def test_bad_input(tmp_path):
     assert_refused(run_script("benchmark.py", "--update", tmp_path / "nosuch.md"), "nosuch.md", "no such file")
     assert_refused(run_script("benchmark.py", "--img", tmp_path / "nosuch.png"), "nosuch.png", "no such file")
     assert_refused(run_script("benchmark.py", "--calibration", tmp_path / "nosuch"), "nosuch", "folder")
+    assert_refused(run_script("benchmark.py", "--coco_dir", tmp_path), "annotations", "getData.sh")
     process = run_script("benchmark.py", *QUICK, "--update", page)
     assert process.returncode == 2
     assert "markers" in process.stderr
