@@ -3,7 +3,9 @@
 Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinity Fields", CVPR 2017, section 2.3 (eq. 10, 11) and 2.4.
 """
 
+import math
 from dataclasses import dataclass, field
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -125,6 +127,7 @@ class Grouping:
         """peaks (P, 4): joint, x, y, score."""
         self.peaks, self.persons = peaks, []
         self.owner = {}  # index of a peak -> its person
+        self.units = np.full(len(peaks), np.nan)  # of each peak: median unit length of its person's limbs so far, NaN where nobody owns it
 
     def add(self, limb, connections):
         """Add the connections of a limb. One extends the person that owns one of its ends, joins two persons that own one end each and share
@@ -154,15 +157,8 @@ class Grouping:
                 one.units += other.units
                 self.owner.update((peak, one) for peak in other.joints.values())
                 self.persons = [person for person in self.persons if person is not other]
-            one.units.append(np.hypot(*(self.peaks[j, 1:3] - self.peaks[i, 1:3])) / LIMB_RATIOS[limb])
-
-    @property
-    def units(self) -> np.ndarray:
-        """(P,) float64: for each peak the median unit length of the limbs of the person that owns it so far, NaN where nobody does."""
-        units = np.full(len(self.peaks), np.nan)
-        for person in self.persons:
-            units[list(person.joints.values())] = np.median(person.units)
-        return units
+            one.units.append(math.dist(self.peaks[i, 1:3], self.peaks[j, 1:3]) / LIMB_RATIOS[limb])
+            self.units[list(one.joints.values())] = median(one.units)
 
 
 def _read_nearest(maps, points):

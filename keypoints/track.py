@@ -123,13 +123,9 @@ class Tracker:
         if not poses or not self.tracks:
             return {}
         rules = self.rules
-        expected = [track.expected(seconds, rules.memory_seconds) for track in self.tracks]
-        similarity = np.array(
-            [
-                [similarity_of(there, points, max(track.size, size), rules) for points, size in zip(poses, sizes, strict=True)]
-                for there, track in zip(expected, self.tracks, strict=True)
-            ]
-        )
+        expected = np.stack([track.expected(seconds, rules.memory_seconds) for track in self.tracks])[:, None]  # (T, 1, 18, 2)
+        largest = np.maximum(np.array([track.size for track in self.tracks])[:, None], sizes)  # (T, P)
+        similarity = similarity_of(expected, np.stack(poses), largest, rules)
         numbered = np.array([track.number is not None for track in self.tracks])
         allowed = similarity >= rules.min_similarity
         rows, columns = linear_sum_assignment(np.where(allowed, similarity + numbered[:, None], 0), maximize=True)  # old acquaintances first
@@ -172,11 +168,14 @@ def pose_size(points) -> float:
     return float(np.sqrt(max(short, long / 3) * max(long, 1.0)))
 
 
-def similarity_of(points, others, size, rules=Rules()) -> float:
-    """Object keypoint similarity, 0 to 1, of two poses (18, 2), NaN where missing, over the joints that both have."""
-    both = np.isfinite(points[:, 0]) & np.isfinite(others[:, 0])
-    if both.sum() < rules.min_common:
-        return 0.0
-    distance = ((points[both] - others[both]) ** 2).sum(1)
-    tolerance = 2 * rules.slack * np.array(OKS_SIGMAS)[both] * max(size, 1e-9)
-    return float(np.exp(-distance / (2 * tolerance**2)).mean())
+def similarity_of(points, others, size, rules=Rules()) -> np.ndarray:
+    """Object keypoint similarity, 0 to 1, of poses (..., 18, 2) and others (..., 18, 2), NaN where missing, over the joints that both have.
+
+    size (...): of the people, pixels. Returns (...); 0 where fewer than rules.min_common joints are shared.
+    """
+    squared = ((points - others) ** 2).sum(-1)  # (..., 18)
+    both = np.isfinite(squared)
+    tolerance = 2 * rules.slack * np.array(OKS_SIGMAS) * np.maximum(size, 1e-9)[..., None]
+    similar = np.where(both, np.exp(-np.where(both, squared, 0) / (2 * tolerance**2)), 0)
+    count = both.sum(-1)
+    return np.where(count >= rules.min_common, similar.sum(-1) / np.maximum(count, 1), 0)
