@@ -171,7 +171,7 @@ def _expand(name, recursive) -> list:
     try:
         if path.is_dir():
             found = path.rglob("*") if recursive else path.iterdir()
-            return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not file.name.startswith(".") and file.is_file()]
+            return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not _is_hidden(file, path) and file.is_file()]
         if path.exists():
             return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
     except (OSError, ValueError) as error:
@@ -181,6 +181,11 @@ def _expand(name, recursive) -> list:
         base = Path(*path.parts[: next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
         return [(file, base) for file in found if file.suffix.lower() in PICTURES | VIDEOS and file.is_file()]
     raise InputError(f"--input {name}: no such file or folder, glob, camera number or URL; check the name")
+
+
+def _is_hidden(path, base) -> bool:
+    """Whether the file, or a folder between the base and the file, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(base).parts)
 
 
 def _read_list(path) -> list:

@@ -128,7 +128,9 @@ def fake_camera_main(argv, detector=None) -> int:
 def start_fake(*argv, seconds=0.05, before="", main="fake_main"):
     """fake_main in a process of its own. before: Python that runs first."""
     extra = f", seconds={seconds}" if main == "fake_main" else ""
-    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; import videos; {before}; sys.exit(videos.{main}(sys.argv[1:]{extra}))"
+    code = (
+        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; import videos; {before}; sys.exit(videos.{main}(sys.argv[1:]{extra}))"
+    )
     command = [sys.executable, "-c", code, *map(str, argv)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
