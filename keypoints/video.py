@@ -38,8 +38,9 @@ class VideoFile:
                     f"--out {self.path}: cannot be written as a video of {self.size_wh[0]}x{self.size_wh[1]}; choose another name or place"
                 )
         image = self._even(_fit(image, self.size_wh))
-        for _ in range(times):
-            self.writer.write(image)
+        with _silent_opencv():
+            for _ in range(times):
+                self.writer.write(image)
         self.n_written += times
 
     def _even(self, image):
@@ -53,7 +54,8 @@ class VideoFile:
         """Complete the file. Raises InputError if it is not whole on the disk."""
         if self.writer is None:
             return
-        self.writer.release()
+        with _silent_opencv():
+            self.writer.release()
         self.writer = None
         with self.stack:
             capture = open_capture(str(self.part))
@@ -97,16 +99,24 @@ def _open(path, codec, rate, image):
 def _quiet():
     """What OpenCV and FFmpeg print by themselves is left out: our own line says it."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        yield
+        with _silent_opencv():
+            yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+
+
+@contextmanager
+def _silent_opencv():
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
         cv2.utils.logging.setLogLevel(level)
 
 

@@ -125,19 +125,20 @@ def fake_camera_main(argv, detector=None) -> int:
     return cli.run(parser, lambda options: pipeline.run_on_camera(options, lambda: detector or FakeDetector()), [str(word) for word in argv])
 
 
-def start_fake(*argv, seconds=0.05, before="", main="fake_main"):
+def start_fake(*argv, seconds=0.05, before="pass", main="fake_main"):
     """fake_main in a process of its own. before: Python that runs first."""
     extra = f", seconds={seconds}" if main == "fake_main" else ""
-    code = (
-        f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]; import videos; {before}; sys.exit(videos.{main}(sys.argv[1:]{extra}))"
-    )
+    path = f"sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]"
+    code = f"import sys; {path}; import videos; {before}; sys.exit(videos.{main}(sys.argv[1:]{extra}))"
     command = [sys.executable, "-c", code, *map(str, argv)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(condition, seconds=20.0):
-    """Wait for condition() to be true."""
+def wait_until(condition, process, seconds=20.0):
+    """Wait for condition() to be true, while the process lives."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen"
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise AssertionError(f"it did not happen; {process.communicate()}")
         time.sleep(0.01)
