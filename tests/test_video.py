@@ -1,5 +1,6 @@
 """keypoints/video.py, alone and behind --out: size, rate, odd sizes, codecs, and what is left after an interruption."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -38,14 +39,14 @@ def test_what_was_written_comes_back(tmp_path, suffix, rate):
 def test_odd_sizes(tmp_path, suffix, rate, size_wh):
     """Nothing is cut off: a codec that needs even sides gets the last column and row twice; Motion JPEG at a whole rate keeps the size."""
     image = picture(5, (65, 49))
-    image[:, 56:], image[40:] = (255, 0, 0), (255, 0, 0)
+    image[:, 56:], image[40:] = 250, 250
     path = tmp_path / f"v{suffix}"
     write(path, [image] * 5, rate)
     images, _ = read_video(path)
     assert len(images) == 5
     assert (images[0].shape[1], images[0].shape[0]) == size_wh
     found = images[4].astype(int)
-    assert np.abs(found[:49, :65] - image).mean() < 8  # colours are coded at half the resolution
+    assert np.abs(found[:49, :65] - image).mean() < 6
     assert found[24, -1, 0] > 180
     assert found[-1, 32, 0] > 180
 
@@ -55,13 +56,10 @@ def test_tiny_sizes(tmp_path, size_wh):
     """A video, or one line; never a file that cannot be read."""
     path = tmp_path / "v.mp4"
     image = np.full((size_wh[1], size_wh[0], 3), 90, np.uint8)
-    try:
+    with contextlib.suppress(InputError):
         write(path, [image] * 3)
-    except InputError as error:
-        assert "\n" not in str(error)
-        assert not path.exists()
-    else:
-        assert len(read_video(path)[0]) == 3
+    assert list(tmp_path.iterdir()) in ([], [path])
+    assert not path.exists() or len(read_video(path)[0]) == 3
 
 
 def test_frames_of_other_sizes_are_fitted(tmp_path):
