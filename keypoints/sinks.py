@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from errors import InputError
-from files import is_same_file, read_bytes
+from files import read_bytes
 from keypoints.formats import compact, csv_columns, to_coco, to_csv, to_json_line, to_openpose
 from keypoints.frames import frame_key
 from keypoints.results import FORMATS, write_files, write_image
@@ -177,8 +177,6 @@ class PictureFolder:
 
     def write(self, frame, persons, drawn):
         path = self.path_of(frame)
-        if is_same_file(path, frame.name):
-            raise InputError(f"--out {self.folder}: {path} would overwrite a picture of --input; choose another folder")
         make_folder(path.parent)
         write_image(path, drawn)
 

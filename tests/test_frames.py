@@ -1,7 +1,6 @@
 """keypoints/frames.py: which frames each kind of --input gives, in which order and under which names."""
 
 import os
-import threading
 from pathlib import Path
 
 import cv2
@@ -9,7 +8,7 @@ import pytest
 from videos import SIZE_WH, is_red, number_of, turn_mp4, write_pictures, write_video
 
 from errors import InputError
-from keypoints.frames import DEFAULT_RATE, Pictures, Video, find_pictures, is_live, is_video, open_frames, read_ahead
+from keypoints.frames import DEFAULT_RATE, Pictures, Video, find_pictures, is_live, is_video, open_frames
 
 
 def names_and_stems(source):
@@ -250,30 +249,6 @@ def test_unreadable_folder(tmp_path):
 def test_live_names():
     assert all(is_live([name]) for name in ("0", "12", "rtsp://camera/1", "http://x/y.mjpg"))
     assert not any(is_live(names) for names in (["a.png"], ["0", "1"], ["folder/0"], ["C:/x"], ["-1"]))
-
-
-# Reading ahead
-
-
-def test_read_ahead_keeps_order_and_errors():
-    def items():
-        yield from range(5)
-        raise InputError("the disk is gone")
-
-    found = []
-    with pytest.raises(InputError, match="the disk is gone"):
-        found.extend(read_ahead(items()))
-    assert list(read_ahead(iter(()))) == []
-
-
-def test_read_ahead_stops_with_the_loop():
-    """It reads a few items ahead, no more, and its thread ends with the loop."""
-    read, before = [], threading.active_count()
-    ahead = read_ahead((read.append(i) or i for i in range(10**9)), size=3)
-    assert [next(ahead), next(ahead)] == [0, 1]
-    ahead.close()
-    assert len(read) <= 7
-    assert threading.active_count() == before
 
 
 def test_find_pictures_spreads(tmp_path):
