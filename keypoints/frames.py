@@ -125,12 +125,22 @@ class Video:
 
 def open_capture(name):
     """A cv2.VideoCapture that says nothing on stderr by itself. name: of a file or URL, or a camera's number."""
+    name = opencv_name(name) if isinstance(name, str) else name
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         return cv2.VideoCapture(name)
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def opencv_name(path) -> str:
+    """The name of a file for OpenCV, which ends the process where a name is no UTF-8. Raises InputError there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: OpenCV knows no names that are not UTF-8; give the file another name") from None
+    return str(path)
 
 
 def is_live(names) -> bool:
@@ -163,7 +173,7 @@ def open_frames(names, recursive=False, without=None):
 def is_video(path) -> bool:
     """By its name, or, where that says nothing, because it is a file that is no picture."""
     suffix = Path(path).suffix.lower()
-    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(str(path)) and Path(path).is_file())
+    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(opencv_name(path)) and Path(path).is_file())
 
 
 def _expand(name, recursive) -> list:

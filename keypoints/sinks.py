@@ -99,10 +99,10 @@ class Table:
 
     def has(self, frame) -> bool:
         """A frame without people leaves no trace, and is worked on again."""
-        return frame.key in self.done
+        return _encoded(frame.key).decode() in self.done
 
     def write(self, frame, persons, drawn):
-        self.file.add(to_csv(frame, persons, **self.columns).encode(errors="backslashreplace"))
+        self.file.add(_encoded(to_csv(frame, persons, **self.columns)))
 
     def close(self):
         self.file.close()
@@ -207,6 +207,11 @@ def make_folder(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: this folder cannot be made ({error.strerror or error}); choose another name or place") from None
+
+
+def _encoded(text) -> bytes:
+    """UTF-8, also of names of files that are none."""
+    return text.encode(errors="backslashreplace")
 
 
 def _whole_lines(data) -> bytes:

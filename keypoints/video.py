@@ -11,7 +11,7 @@ import numpy as np
 
 from errors import InputError
 from files import atomic_file, check_path
-from keypoints.frames import open_capture
+from keypoints.frames import open_capture, opencv_name
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
 
@@ -73,6 +73,7 @@ def check_video_path(path, codec=None):
     if codec is not None and (len(codec) != 4 or not codec.isascii()):
         raise InputError(f"--codec {codec}: expected four letters, for example mp4v, MJPG or XVID")
     check_path(path, "--out")
+    opencv_name(path.resolve())
     codec = codec or CODECS[path.suffix.lower()]
     with tempfile.TemporaryDirectory() as folder:
         trial, image = Path(folder) / f"trial{path.suffix}", np.zeros((64, 64, 3), np.uint8)

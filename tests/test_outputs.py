@@ -118,6 +118,14 @@ def test_impossible_names_are_one_line(place, capsys, option, name):
     assert (status, errors.count("\n")) in ((0, 0), (2, 1))
 
 
+@pytest.mark.parametrize("line", ["--input \udcff.mp4 --jsonl r", "--input \udcff --jsonl r", "--input v.mp4 --out \udcff.mp4"])
+def test_names_that_are_no_utf_8(place, capsys, line):
+    """OpenCV would end the process."""
+    for name in ("\udcff.mp4", "\udcff") if "--input \udcff" in line else ():
+        (place / name).write_bytes((place / "v.mp4").read_bytes())
+    refuse(fake_main, place, capsys, line, "UTF-8")
+
+
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
 @pytest.mark.parametrize("line", ["--out locked/r", "--out locked/r.mp4", "--jsonl locked/r", "--openpose_json locked/r"])
 def test_unwritable_places_are_one_line(place, capsys, line):

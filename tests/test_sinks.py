@@ -6,6 +6,7 @@ import json
 import os
 
 import cv2
+import numpy as np
 import pytest
 from videos import fake_main, fake_person, picture, start_fake, wait_until, write_pictures, write_video
 
@@ -48,7 +49,7 @@ def read_results(folder) -> dict:
         found["coco"] = sorted(map(json.dumps, json.loads((folder / "r.json").read_text())))
     for name in ("op", "drawn"):
         if (folder / name).is_dir():
-            assert not (name == "drawn" and any(cv2.imread(str(path)) is None for path in (folder / name).glob("[!.]*")))
+            assert not (name == "drawn" and any(cv2.imdecode(np.fromfile(path, np.uint8), 1) is None for path in (folder / name).glob("[!.]*")))
             found[name] = {path.name: path.read_bytes() for path in sorted((folder / name).glob("[!.]*"))}
     for text in found.get("op", {}).values():
         json.loads(text)
@@ -125,6 +126,19 @@ def test_resume_of_each_output_alone(pictures, tmp_path, name, capsys):
     assert fake_main([*arguments(pictures, folder, [name]), "--resume"]) == 0
     n_empty = 7 if name in ("csv", "coco_results") else 0
     assert f"{20 - n_empty} were done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ['ä,b"c.png', os.fsdecode(b"\xff\xfe.png")])
+def test_resume_knows_names_of_any_kind(tmp_path, name):
+    """Also such as are no UTF-8: nothing is written twice."""
+    write_pictures(tmp_path / "in", ["0.png", "1.png"])
+    (tmp_path / "in" / "1.png").rename(tmp_path / "in" / name)
+    options = arguments(tmp_path / "in", tmp_path / "r")
+    assert fake_main(options) == 0
+    before = read_results(tmp_path / "r")
+    assert len(before["csv"]) == len(before["coco"]) == 1
+    assert fake_main([*options, "--resume"]) == 0
+    assert read_results(tmp_path / "r") == before
 
 
 def test_resume_of_nothing_begins(pictures, tmp_path):
