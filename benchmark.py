@@ -31,9 +31,10 @@ from files import atomic_file, read_bytes
 from keypoints import cli
 from keypoints.coco import check_coco
 from keypoints.draw import draw_poses
-from keypoints.frames import find_pictures, read_ahead
+from keypoints.frames import find_pictures
 from keypoints.image import MAX_SIDE, normalise, read_image, resize
 from keypoints.paf import decode
+from keypoints.threads import read_ahead
 from models import ARCHS, OURS, open_net, shapes_of
 from models.peers import open_peers
 from models.weights import read_weights

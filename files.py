@@ -60,11 +60,26 @@ def check_path(path, option):
         raise InputError(f"{option} {path}: cannot be written ({getattr(error, 'strerror', None) or error}); choose another name") from None
 
 
+def check_folder(path, option):
+    """Raise InputError if path is no folder that can be written, and none that can be made."""
+    path = Path(path)
+    try:
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+        if not there.is_dir():
+            raise InputError(f"{option} {path}: expected a folder's name, and {there} is a file")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(f"{option} {path}: the folder {there} is not writable; choose another one")
+    except InputError:
+        raise
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{option} {path}: cannot be made ({getattr(error, 'strerror', None) or error}); choose another name") from None
+
+
 def is_same_file(path, other) -> bool:
     """Whether two names mean one file, that is there or would be."""
     try:
         return os.path.realpath(path) == os.path.realpath(other)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

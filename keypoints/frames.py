@@ -1,10 +1,8 @@
-"""Frames from pictures, folders, lists and videos, one after another; reading ahead of the work. Cameras: keypoints/live.py."""
+"""Frames from pictures, folders, lists and videos, one after another. Cameras: keypoints/live.py."""
 
 import glob
 import os
-import queue
 import re
-import threading
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +18,6 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".ogv", ".mjpeg", ".mjpg"}
 LISTS = {".txt", ".lst"}
 DEFAULT_RATE = 25.0  # frames per second, where a source does not say
-END = object()
 
 
 class Frame(NamedTuple):
@@ -57,16 +54,20 @@ class Pictures:
     def __len__(self):
         return len(self.paths)
 
+    def entries(self):
+        """Yield a Frame without its image for each picture."""
+        for number, (path, stem) in enumerate(zip(self.paths, self.stems, strict=True)):
+            yield Frame(number, str(path), stem, None, None)
+
     def frames(self, skip=lambda frame: False):
         """Yield a Frame for each picture that can be read and is not to be skipped; skip is asked before reading (frame.image is None)."""
-        for number, (path, stem) in enumerate(zip(self.paths, self.stems, strict=True)):
-            frame = Frame(number, str(path), stem, None, None)
+        for frame in self.entries():
             if skip(frame):
                 continue
             try:
-                yield frame._replace(image=read_image(path))
+                yield frame._replace(image=read_image(frame.name))
             except InputError as error:
-                self.failures.append((str(path), str(error)))
+                self.failures.append((frame.name, str(error)))
 
     def close(self):
         pass
@@ -124,12 +125,22 @@ class Video:
 
 def open_capture(name):
     """A cv2.VideoCapture that says nothing on stderr by itself. name: of a file or URL, or a camera's number."""
+    name = opencv_name(name) if isinstance(name, str) else name
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         return cv2.VideoCapture(name)
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def opencv_name(path) -> str:
+    """The name of a file for OpenCV, which ends the process where a name is no UTF-8. Raises InputError there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: OpenCV knows no names that are not UTF-8; give the file another name") from None
+    return str(path)
 
 
 def is_live(names) -> bool:
@@ -140,13 +151,13 @@ def is_live(names) -> bool:
 def open_frames(names, recursive=False, without=None):
     """Pictures or a Video for what --input names: files, folders, globs, lists of files (.txt), or one video.
 
-    recursive: folders with all that is in them. without: a folder whose pictures are left out, because results are written there.
+    recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
     Raises InputError where there is nothing, or a mixture.
     """
     paths, bases = [], []  # bases: the part of each path that is left out of the results' names
     for name in names:
         for path, base in _expand(name, recursive):
-            if without is None or not path.resolve().is_relative_to(Path(without).resolve()):
+            if without is None or not _is_in(path, base, without):
                 paths.append(path)
                 bases.append(base)
     if len(paths) == 1 and is_video(paths[0]):
@@ -162,7 +173,7 @@ def open_frames(names, recursive=False, without=None):
 def is_video(path) -> bool:
     """By its name, or, where that says nothing, because it is a file that is no picture."""
     suffix = Path(path).suffix.lower()
-    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(str(path)) and Path(path).is_file())
+    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(opencv_name(path)) and Path(path).is_file())
 
 
 def _expand(name, recursive) -> list:
@@ -171,7 +182,7 @@ def _expand(name, recursive) -> list:
     try:
         if path.is_dir():
             found = path.rglob("*") if recursive else path.iterdir()
-            return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not file.name.startswith(".") and file.is_file()]
+            return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not _is_hidden(file, path) and file.is_file()]
         if path.exists():
             return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
     except (OSError, ValueError) as error:
@@ -181,6 +192,17 @@ def _expand(name, recursive) -> list:
         base = Path(*path.parts[: next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
         return [(file, base) for file in found if file.suffix.lower() in PICTURES | VIDEOS and file.is_file()]
     raise InputError(f"--input {name}: no such file or folder, glob, camera number or URL; check the name")
+
+
+def _is_in(path, base, folder) -> bool:
+    """Whether the file is in the folder, and the folder in the base."""
+    path, base, folder = path.resolve(), base.resolve(), Path(folder).resolve()
+    return path.is_relative_to(folder) and base in folder.parents
+
+
+def _is_hidden(path, base) -> bool:
+    """Whether the file, or a folder between the base and the file, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(base).parts)
 
 
 def _read_list(path) -> list:
@@ -210,46 +232,6 @@ def _stems(paths, bases) -> list:
         taken.add(unique)
         stems.append(unique)
     return stems
-
-
-def read_ahead(frames, size=4):
-    """Yield what the iterable yields, in order; a thread runs it up to `size` items ahead, so that reading overlaps with the work.
-
-    What the iterable raises is raised here. Leaving the loop early stops the thread.
-    """
-    waiting, stopped = queue.Queue(size), threading.Event()
-
-    def put(item):
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def run():
-        try:
-            for frame in frames:
-                if not put((frame, None)):
-                    return
-            put((END, None))
-        except BaseException as error:  # for the caller to see
-            put((END, error))
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
-        while True:
-            frame, error = waiting.get()
-            if error is not None:
-                raise error
-            if frame is END:
-                return
-            yield frame
-    finally:
-        stopped.set()
-        thread.join(timeout=5)
 
 
 def find_pictures(folder, most) -> list:

@@ -1,9 +1,10 @@
 """The files, folders and videos that the options of cli.add_source_options name: checked before the work begins, then opened."""
 
+import os
 from pathlib import Path
 
 from errors import InputError
-from files import check_path, is_same_file
+from files import check_folder, check_path, is_same_file
 from keypoints import formats, results, sinks
 from keypoints.frames import DEFAULT_RATE, Pictures, is_live, open_frames
 from keypoints.live import Live
@@ -27,8 +28,8 @@ def check_results(options, inputs):
             continue
         if name in FILES:
             check_path(path, f"--{name}")
-        elif name in FOLDERS and Path(path).exists() and not Path(path).is_dir():
-            raise InputError(f"--{name} {path}: expected a folder's name, got a file")
+        elif name in FOLDERS or out_kind(path) == "folder":
+            check_folder(path, f"--{name}")
         for other, used in taken:
             if is_same_file(path, used):
                 raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
@@ -60,7 +61,7 @@ def out_kind(path):
     if path is None:
         return None
     suffix = Path(path).suffix.lower()
-    if Path(path).is_dir() or str(path).endswith("/") or not suffix:
+    if str(path).endswith("/") or not suffix or os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a name is too long
         return "folder"
     if suffix in CODECS:
         return "video"
@@ -84,6 +85,11 @@ def check_source(options, source):
     check_results(options, source.paths if isinstance(source, Pictures) else [] if source.live else [source.path])
     if out_kind(options.out) == "picture":
         raise InputError(f"--out {options.out}: one picture cannot hold many; name a folder or a video ({', '.join(CODECS)})")
+    if out_kind(options.out) == "folder" and isinstance(source, Pictures):
+        read = set(map(os.path.realpath, source.paths))
+        for path in map(sinks.PictureFolder(options.out).path_of, source.entries()):
+            if os.path.realpath(path) in read:
+                raise InputError(f"--out {options.out}: {path} would overwrite a picture of --input; choose another folder")
     if options.json:
         raise InputError("--json is for one picture; --jsonl writes a line for each frame")
 

@@ -16,9 +16,10 @@ from errors import InputError
 from keypoints import outputs, results, sinks
 from keypoints.cli import changed
 from keypoints.draw import draw_people
-from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live, read_ahead
+from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live
 from keypoints.image import read_image
 from keypoints.live import Live
+from keypoints.threads import read_ahead
 from keypoints.track import Tracker
 from keypoints.window import KEYS, Window, check_screen, show_picture
 

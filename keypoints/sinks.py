@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from errors import InputError
-from files import is_same_file, read_bytes
+from files import read_bytes
 from keypoints.formats import compact, csv_columns, to_coco, to_csv, to_json_line, to_openpose
 from keypoints.frames import frame_key
 from keypoints.results import FORMATS, write_files, write_image
@@ -99,10 +99,10 @@ class Table:
 
     def has(self, frame) -> bool:
         """A frame without people leaves no trace, and is worked on again."""
-        return frame.key in self.done
+        return _encoded(frame.key).decode() in self.done
 
     def write(self, frame, persons, drawn):
-        self.file.add(to_csv(frame, persons, **self.columns).encode(errors="backslashreplace"))
+        self.file.add(_encoded(to_csv(frame, persons, **self.columns)))
 
     def close(self):
         self.file.close()
@@ -177,8 +177,6 @@ class PictureFolder:
 
     def write(self, frame, persons, drawn):
         path = self.path_of(frame)
-        if is_same_file(path, frame.name):
-            raise InputError(f"--out {self.folder}: {path} would overwrite a picture of --input; choose another folder")
         make_folder(path.parent)
         write_image(path, drawn)
 
@@ -209,6 +207,11 @@ def make_folder(folder):
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: this folder cannot be made ({error.strerror or error}); choose another name or place") from None
+
+
+def _encoded(text) -> bytes:
+    """UTF-8, also of names of files that are none."""
+    return text.encode(errors="backslashreplace")
 
 
 def _whole_lines(data) -> bytes:

@@ -1,8 +1,12 @@
-"""Keep NumPy's matrix products from fighting with the network for the cores."""
+"""Reading ahead of the work; and NumPy's matrix products, which are not to fight with the network for the cores."""
 
+import queue
+import threading
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
+
+END = object()
 
 
 def one_blas_thread():
@@ -17,3 +21,43 @@ def one_blas_thread():
 @cache
 def _controller():
     return ThreadpoolController()
+
+
+def read_ahead(frames, size=4):
+    """Yield what the iterable yields, in order; a thread runs it up to `size` items ahead, so that reading overlaps with the work.
+
+    What the iterable raises is raised here. Leaving the loop early stops the thread.
+    """
+    waiting, stopped = queue.Queue(size), threading.Event()
+
+    def put(item):
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def run():
+        try:
+            for frame in frames:
+                if not put((frame, None)):
+                    return
+            put((END, None))
+        except BaseException as error:  # for the caller to see
+            put((END, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            frame, error = waiting.get()
+            if error is not None:
+                raise error
+            if frame is END:
+                return
+            yield frame
+    finally:
+        stopped.set()
+        thread.join(timeout=5)

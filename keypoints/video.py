@@ -11,7 +11,7 @@ import numpy as np
 
 from errors import InputError
 from files import atomic_file, check_path
-from keypoints.frames import open_capture
+from keypoints.frames import open_capture, opencv_name
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
 
@@ -38,8 +38,9 @@ class VideoFile:
                     f"--out {self.path}: cannot be written as a video of {self.size_wh[0]}x{self.size_wh[1]}; choose another name or place"
                 )
         image = self._even(_fit(image, self.size_wh))
-        for _ in range(times):
-            self.writer.write(image)
+        with _silent_opencv():
+            for _ in range(times):
+                self.writer.write(image)
         self.n_written += times
 
     def _even(self, image):
@@ -53,7 +54,8 @@ class VideoFile:
         """Complete the file. Raises InputError if it is not whole on the disk."""
         if self.writer is None:
             return
-        self.writer.release()
+        with _silent_opencv():
+            self.writer.release()
         self.writer = None
         with self.stack:
             capture = open_capture(str(self.part))
@@ -71,6 +73,7 @@ def check_video_path(path, codec=None):
     if codec is not None and (len(codec) != 4 or not codec.isascii()):
         raise InputError(f"--codec {codec}: expected four letters, for example mp4v, MJPG or XVID")
     check_path(path, "--out")
+    opencv_name(path.resolve())
     codec = codec or CODECS[path.suffix.lower()]
     with tempfile.TemporaryDirectory() as folder:
         trial, image = Path(folder) / f"trial{path.suffix}", np.zeros((64, 64, 3), np.uint8)
@@ -97,16 +100,24 @@ def _open(path, codec, rate, image):
 def _quiet():
     """What OpenCV and FFmpeg print by themselves is left out: our own line says it."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        yield
+        with _silent_opencv():
+            yield
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(nowhere)
+
+
+@contextmanager
+def _silent_opencv():
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
         cv2.utils.logging.setLogLevel(level)
 
 

@@ -36,6 +36,7 @@ def has_screen() -> bool:
 
 def show_picture(name, picture) -> bool:
     """Show a picture until a key is pressed or the window is closed; False for q, Esc and closing, which say that it is enough."""
+    name = name.encode(errors="replace").decode()  # OpenCV ends the process where a name is no UTF-8
     cv2.imshow(name, picture)
     while cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:
         key = cv2.waitKey(100)

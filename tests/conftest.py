@@ -15,6 +15,13 @@ SHARED = ROOT.parent / "shared"
 needs_shared = pytest.mark.skipif(not (SHARED / "golden").is_dir(), reason=f"{SHARED} with the golden results is not here")
 
 
+@pytest.fixture
+def no_screen(monkeypatch):
+    """As on a machine without a screen."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def golden(name):
     """The arrays of a golden file, by key."""
     with np.load(SHARED / "golden" / name) as arrays:

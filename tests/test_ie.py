@@ -17,7 +17,7 @@ from conftest import ROOT, SHARED, assert_refused, needs_shared, run_script, see
 from errors import InputError
 from IEbase import IEbase
 from keypoints.compare import compare_maps, count_common, pose_points
-from keypoints.frames import read_ahead
+from keypoints.threads import read_ahead
 from models import ARCHS, open_net, shapes_of
 from models.openvino_compat import ov
 from pose_detector import PoseDetector

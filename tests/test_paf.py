@@ -6,7 +6,7 @@ import scipy.ndimage
 from conftest import golden, needs_shared
 from people import person, visible
 
-from entity import EAR_LIMBS, LIMBS, N_JOINTS, N_LIMBS, Decoding, Joint
+from entity import EAR_LIMBS, LIMB_RATIOS, LIMBS, N_JOINTS, N_LIMBS, Decoding, Joint
 from keypoints import paf
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
 from keypoints.paf import Grouping, assemble, decode, find_connections, greedy
@@ -469,6 +469,80 @@ def test_peaks_must_exceed_the_heatmap_threshold():
 
 MIRRORED_JOINTS = [Joint[name.replace("Left", "?").replace("Right", "Left").replace("?", "Right")] for name in Joint.__members__]
 MIRRORED_LIMBS = [LIMBS.index((MIRRORED_JOINTS[a], MIRRORED_JOINTS[b])) for a, b in LIMBS]
+
+
+# Proportions
+
+STRETCH = Decoding(max_stretch=3)
+
+
+def chimera():
+    """Maps of two people far apart, whose PAFs would give the second one's left hand to the first: there is a field along the way.
+
+    The first has no left forearm of his own, the second no left elbow.
+    """
+    one, other = person(100, 80, 16), person(500, 80, 16)
+    one[Joint.LeftHand], other[Joint.LeftElbow] = 0, 0
+    bridge = np.zeros((18, 3))
+    bridge[Joint.LeftElbow], bridge[Joint.LeftHand] = one[Joint.LeftElbow], other[Joint.LeftHand]
+    size = (640, 240)
+    pafs, _ = maps_of(np.stack([one, other, bridge]), size)
+    _, heatmaps = maps_of(np.stack([one, other]), size)
+    return pafs, heatmaps, one, other
+
+
+def reach(people):
+    """The longest limb of all, pixels."""
+    return max(np.hypot(*(pose[b] - pose[a])[:2]) for pose in people.poses for a, b in LIMBS if pose[a, 2] and pose[b, 2])
+
+
+def test_limbs_out_of_proportion_are_refused():
+    """Without the rule the first person's forearm is ten times too long; with it both have what is theirs."""
+    pafs, heatmaps, one, other = chimera()
+    free, bound = decode(pafs, heatmaps, Decoding(limb_length_ratio=10)), decode(pafs, heatmaps, STRETCH._replace(limb_length_ratio=10))
+    assert reach(free) > 300
+    assert reach(bound) < 80
+    assert len(bound) == 2
+    for expected in (one, other):
+        distances = [np.abs(pose - expected)[(pose[:, 2] > 0) & (expected[:, 2] > 0), :2].max() for pose in bound.poses]
+        assert min(distances) < 3
+    assert not any(pose[Joint.LeftHand, 2] and pose[Joint.LeftElbow, 2] for pose in bound.poses)
+
+
+def test_limbs_too_short_are_refused():
+    """A connection a ninth as long as the person lets expect, or shorter, is none; one a little longer is."""
+    peaks = np.array([(Joint.RightElbow, 50.0, 50.0, 1.0), (Joint.RightHand, 50.0, 56.0, 1.0)])
+    limb = LIMBS.index((Joint.RightElbow, Joint.RightHand))
+    pafs = constant_pafs(limb, (0, 1), (100, 100))
+    own = 6 / LIMB_RATIOS[limb]
+    for times, possible in ((0.34, True), (0.3, False), (1, True), (8.9, True), (9.1, False)):
+        for units in ([own * times, np.nan], [np.nan, own * times], [own * times] * 2):
+            assert bool(find_connections(limb, pafs, peaks, STRETCH, units=np.array(units))) == possible
+    assert find_connections(limb, pafs, peaks, STRETCH, units=np.full(2, np.nan))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_limit_changes_nothing(seed):
+    """Maps of noise, many wrong connections: max_stretch=inf gives the people that the rule's absence gives."""
+    rng = np.random.default_rng(seed)
+    pafs, heatmaps = (rng.random((n, 20, 30), dtype=np.float32) * 2 - 1 for n in (38, 19))
+    decoding = Decoding(inner_product_thresh=-1, n_integ_points_thresh=3, n_subset_limbs_thresh=1, subset_score_thresh=-9)
+    peaks = find_peaks(heatmaps[:N_JOINTS], 0.8)
+    people = assemble(pafs, peaks, decoding)
+    assert len(people) > 3
+    free = group(all_connections(pafs, peaks, decoding), peaks)
+    np.testing.assert_array_equal(people.scores, [each.score / each.count for each in free])
+    assert len(assemble(pafs, peaks, decoding._replace(max_stretch=1e9))) == len(people)
+
+
+@pytest.mark.parametrize("head", [8, 16, 30])
+def test_people_of_any_size_and_direction_pass(head):
+    """Made-up people in all directions lose no joint by the rule."""
+    poses = np.stack([person(150, 150, head, angle) for angle in np.linspace(0, 6, 7)])
+    for pose in poses:
+        maps = maps_of(visible(pose[None], (300, 300)), (300, 300))
+        free, bound = decode(*maps), decode(*maps, STRETCH)
+        np.testing.assert_array_equal(free.poses, bound.poses)
 
 
 def mirrored_maps(pafs, heatmaps):

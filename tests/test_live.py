@@ -1,0 +1,143 @@
+"""keypoints/live.py behind the cameras' options: the newest frame each time, and the camera is released on every path."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+from videos import FakeDetector, fake_camera_main, number_of, picture, read_video, write_video
+
+from keypoints.frames import Video
+from keypoints.live import Live
+
+
+class FakeCapture:
+    """A camera of 100 frames per second. n_frames: it gives so many, then it is silent."""
+
+    def __init__(self, n_frames=10**9):
+        self.n_frames, self.n_read, self.released = n_frames, 0, 0
+
+    def isOpened(self):
+        return True
+
+    def get(self, what):
+        return 100.0
+
+    def read(self):
+        assert not self.released
+        time.sleep(0.01)
+        self.n_read += 1
+        return (True, picture(self.n_read % 20)) if self.n_read <= self.n_frames else (False, None)
+
+    def release(self):
+        self.released += 1
+
+
+@pytest.fixture
+def capture(monkeypatch, no_screen):
+    fake = FakeCapture()
+    monkeypatch.setattr("keypoints.live.open_capture", lambda name: fake)
+    return fake
+
+
+class Ending(FakeDetector):
+    """Raises `error` at the fourth frame."""
+
+    def __init__(self, error, seconds=0.0):
+        super().__init__(seconds)
+        self.error = error
+
+    def detect(self, image):
+        if self.n_seen == 3:
+            raise self.error
+        return super().detect(image)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError, SystemExit])
+def test_camera_is_released_after_an_error(capture, tmp_path, error):
+    with pytest.raises(error):
+        fake_camera_main(["--jsonl", tmp_path / "r"], detector=Ending(error()))
+    assert capture.released == 1
+    assert (tmp_path / "r").read_text().count("\n") == 3
+
+
+def test_camera_is_released_after_ctrl_c(capture, tmp_path, capsys):
+    assert fake_camera_main(["--jsonl", tmp_path / "r", "--out", tmp_path / "o.mp4"], detector=Ending(KeyboardInterrupt())) == 130
+    assert capture.released == 1
+    assert len(read_video(tmp_path / "o.mp4")[0]) >= 3
+    assert "3 frames" in capsys.readouterr().out
+
+
+def test_camera_is_released_where_outputs_are_refused(capture, tmp_path):
+    """The detector cannot be opened, or its results cannot be written."""
+    parser_and_work = ["--out", tmp_path / "o.mp4", "--track"]
+    detector = FakeDetector()
+    detector.has_pose = False
+    assert fake_camera_main(parser_and_work, detector=detector) == 2
+    assert capture.released == 1
+
+
+def test_camera_is_released_after_quitting(capture, tmp_path, monkeypatch):
+    """A window that says so at the third frame."""
+
+    class FakeWindow:
+        n_shown, closed = 0, 0
+
+        def __init__(self, *_):
+            pass
+
+        def show(self, frame, drawn):
+            FakeWindow.n_shown += 1
+            return FakeWindow.n_shown < 3
+
+        def close(self):
+            FakeWindow.closed += 1
+
+    monkeypatch.setattr("keypoints.pipeline.Window", FakeWindow)
+    for place in ("pipeline", "outputs"):
+        monkeypatch.setattr(f"keypoints.{place}.check_screen", lambda *_: None)
+    assert fake_camera_main([]) == 0
+    assert (FakeWindow.n_shown, FakeWindow.closed, capture.released) == (3, 1, 1)
+
+
+def test_camera_that_is_unplugged_at_work(capture, tmp_path, capsys, monkeypatch):
+    """It is given up after a while; status 1, a line that says so, what was seen is kept."""
+    monkeypatch.setattr("keypoints.live.PATIENCE", 0.3)
+    capture.n_frames = 12
+    assert fake_camera_main(["--jsonl", tmp_path / "r"]) == 1
+    assert "no picture came" in capsys.readouterr().err
+    assert capture.released == 1
+    assert (tmp_path / "r").read_text()
+
+
+def test_frames_are_dropped_not_queued(capture, tmp_path, capsys):
+    """A detector of ten frames per second on a camera of a hundred: each frame it gets is the newest."""
+
+    class Slow(FakeDetector):
+        lags = ()
+
+        def detect(self, image):
+            self.lags += (capture.n_read % 20 - number_of(image),)
+            time.sleep(0.1)
+            if len(self.lags) == 6:
+                raise KeyboardInterrupt
+            return super().detect(image)
+
+    slow = Slow()
+    assert fake_camera_main(["--jsonl", tmp_path / "r"], detector=slow) == 130
+    assert all(lag % 20 <= 4 for lag in slow.lags)
+    assert int(capsys.readouterr().out.split(" dropped")[0].split()[-1]) >= 20
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert min(np.diff(frames)) >= 4
+
+
+def test_live_gives_no_frame_twice(tmp_path):
+    """A quick detector gets every frame of a video once, at the video's own rate."""
+    live = Live("v", Video(write_video(tmp_path / "v.mp4", 10, rate=50)))
+    begin = time.monotonic()
+    numbers = [frame.number for frame in live.frames()]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 9
+    assert time.monotonic() - begin >= 9 / 50
+    assert len(numbers) + live.n_dropped == 10
+    live.close()
