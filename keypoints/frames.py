@@ -154,20 +154,19 @@ def open_frames(names, recursive=False, without=None):
     recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
     Raises InputError where there is nothing, or a mixture.
     """
-    paths, bases = [], []  # bases: the part of each path that is left out of the results' names
+    paths = {}  # each once -> the part of it that is left out of the results' names
     for name in names:
         for path, base in _expand(name, recursive):
             if without is None or not _is_in(path, base, without):
-                paths.append(path)
-                bases.append(base)
-    if len(paths) == 1 and is_video(paths[0]):
-        return Video(paths[0])
+                paths.setdefault(path, base)
+    if len(paths) == 1 and is_video(*paths):
+        return Video(*paths)
     videos = [path for path in paths if path.suffix.lower() in VIDEOS]
     if videos:
         raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
     if not paths:
         raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}); with -r folders in folders are searched too")
-    return Pictures(paths, _stems(paths, bases))
+    return Pictures(list(paths), _stems(paths, paths.values()))
 
 
 def is_video(path) -> bool:

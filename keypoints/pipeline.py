@@ -103,8 +103,8 @@ def run_on_frames(options, open_detector, open_source=outputs.open_source) -> in
         try:
             work(source, detector, opened, tracker, window, counts, draws=options.show or options.out is not None, verbose=options.verbose)
         finally:
-            if counts["frames"] or not source.failures:
-                say_done(source, counts, options, tracker)
+            if counts["frames"] or counts["skipped"] or not source.failures:
+                say_done(source, counts, options, tracker, detector.has_pose)
     return report_failures(source, options)
 
 
@@ -152,10 +152,11 @@ def detect_frames(source, detector, skip):
         yield waiting.popleft(), found
 
 
-def say_done(source, counts, options, tracker):
+def say_done(source, counts, options, tracker, has_pose):
     """One line on stdout, also after an interruption."""
+    people = "" if not has_pose else "person " if counts["people"] == 1 else "people "
     unit = "frame" if source.is_video else "picture"
-    parts = [f"{counts['frames']} {unit}{'' if counts['frames'] == 1 else 's'}", f"{counts['people']} found"]
+    parts = [f"{counts['frames']} {unit}{'' if counts['frames'] == 1 else 's'}", f"{counts['people']} {people}found"]
     if tracker is not None:
         parts.append(f"{tracker.n_numbers} identities")
     if counts["skipped"]:

@@ -123,12 +123,19 @@ class CocoResults:
             except (ValueError, KeyError, TypeError):
                 raise _not_ours("--coco_results", path, "what is in it") from None
             keep = data.rstrip().removesuffix(b"]").rstrip()
+        self.ids = {}  # name of a file -> its image_ids; of a picture just one
+        for name, image_id in self.done:
+            self.ids.setdefault(name, set()).add(image_id)
         self.empty = keep == b"["
         self.file = GrowingFile(path, keep, self.ENDING)
 
     def has(self, frame) -> bool:
         """A frame without people leaves no trace, and is worked on again."""
-        return (frame.name, self.id_of(frame)) in self.done
+        known = self.ids.get(frame.name, set())
+        if frame.seconds is None and known - {self.id_of(frame)}:
+            was = f"{frame.name} was {known.pop()} and is now {self.id_of(frame)}"
+            raise InputError(f"--coco_results: the pictures' numbers have changed since ({was}); run without --resume")
+        return self.id_of(frame) in known
 
     def write(self, frame, persons, drawn):
         lines = [compact(entry) for entry in to_coco(persons, self.id_of(frame), frame.name)]

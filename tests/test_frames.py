@@ -81,11 +81,11 @@ def test_file_whose_name_looks_like_a_glob(tmp_path):
 
 
 def test_list_file(tmp_path):
-    """Names relative to the list, absolute ones, comments, empty lines; in the list's order, also twice."""
+    """Names relative to the list, absolute ones, comments, empty lines; in the list's order, each once."""
     write_pictures(tmp_path, ["in/a.png", "in/b.png", "c.png"])
     (tmp_path / "list.txt").write_text(f"# pictures\n\nin/b.png\r\n  in/a.png  \n{tmp_path / 'c.png'}\nin/b.png\n")
     source = opened(tmp_path / "list.txt")
-    assert names_and_stems(source) == [("b.png", "in/b.png"), ("a.png", "in/a"), ("c.png", "c"), ("b.png", "in/b.png_2")]
+    assert names_and_stems(source) == [("b.png", "in/b"), ("a.png", "in/a"), ("c.png", "c")]
 
 
 def test_list_of_names_above_it(tmp_path):

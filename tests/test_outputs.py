@@ -184,7 +184,7 @@ def test_unreadable_pictures_are_listed_at_the_end(place, capsys):
     (place / "in" / "c.jpg").write_bytes(b"")
     assert fake_main(["--input", "in", "--jsonl", "r"]) == 1
     printed = capsys.readouterr()
-    assert printed.out == "2 pictures, 1 found; r\n"
+    assert printed.out == "2 pictures, 1 person found; r\n"
     first, second, last = printed.err.splitlines()
     assert "aa.png" in first
     assert "c.jpg" in second
@@ -239,7 +239,7 @@ def test_numbers_are_in_the_files(place, capsys):
     images = [cv2.imread("in/b.png")] * 10
     write_video(place / "still.mp4", images=images)
     assert fake_main(["--input", "still.mp4", "--jsonl", "t", "--track"]) == 0
-    assert "10 frames, 10 found, 1 identities" in capsys.readouterr().out
+    assert "10 frames, 10 people found, 1 identities" in capsys.readouterr().out
     assert fake_main(["--input", "still.mp4", "--jsonl", "s", "--smooth"]) == 0
     tracked, smoothed = ([json.loads(line)["people"][0] for line in (place / name).read_text().splitlines()] for name in "ts")
     assert [each.get("id") for each in tracked] == [None] * 4 + [0] * 6

@@ -158,7 +158,7 @@ def test_video_to_video(tmp_path, capsys):
     images, rate = read_video(tmp_path / "out.mp4")
     assert [number_of(image) for image in images] == list(range(13))
     assert (images[0].shape, rate) == ((50, 66, 3), 12.5)
-    assert capsys.readouterr().out == f"13 frames, 12 found; {tmp_path / 'out.mp4'}\n"
+    assert capsys.readouterr().out == f"13 frames, 12 people found; {tmp_path / 'out.mp4'}\n"
 
 
 def test_turned_video_comes_out_upright(tmp_path):
