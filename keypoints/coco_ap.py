@@ -13,8 +13,8 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from errors import InputError
-from keypoints.frames import read_ahead
 from keypoints.image import read_image
+from keypoints.threads import read_ahead
 
 PERSON = 1  # COCO's category
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
