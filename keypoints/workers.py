@@ -1,5 +1,6 @@
 """Processes that work for another one."""
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ def settle():
 
 
 def _end_with_parent(parent):
-    while os.getppid() == parent:
+    main = multiprocessing.parent_process()
+    while os.getppid() == parent and (main is None or main.is_alive()):  # it may have gone before this process asked for its parent
         time.sleep(WATCH)
     os._exit(1)

@@ -49,9 +49,9 @@ def find_last(folder):
     return found[max(found)] if found else None
 
 
-def prune(folder, keep):
-    """Remove all but the `keep` newest snapshots; keep 0 is all."""
-    numbered = sorted((iteration_of(path), path) for path in Path(folder).glob(NAME.format("*")) if iteration_of(path) is not None)
+def prune(folder, keep, last):
+    """Remove all but the `keep` newest snapshots up to iteration `last`; keep 0 is all. Later ones are of a run that went further: they stay."""
+    numbered = sorted((iteration_of(path), path) for path in Path(folder).glob(NAME.format("*")) if (iteration_of(path) or last + 1) <= last)
     for _, path in numbered[:-keep] if keep else []:
         with contextlib.suppress(OSError):
             path.unlink()
