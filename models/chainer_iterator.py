@@ -59,9 +59,9 @@ class SampleIterator(chainer.dataset.Iterator):
     def __next__(self):
         """A list of batch_size samples. Raises InputError where too many pictures cannot be read, or a process died."""
         if self.jobs:
-            while len(self.coming) <= AHEAD:
-                self.coming.append([self._submit(position) for position in self.positions(self.n_steps + len(self.coming))])
             try:
+                while len(self.coming) <= AHEAD:
+                    self.coming.append([self._submit(position) for position in self.positions(self.n_steps + len(self.coming))])
                 made = [future.result() for future in self.coming.popleft()]
             except BrokenProcessPool:
                 cure = "--resume continues from the last snapshot; with fewer --loaderjob less memory is needed"

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "files.py": {"numpy", "errors"},
     "keypoints/pipeline.py": {"numpy", "cv2", "tqdm", "keypoints", *SHARED_MODULES},
     "keypoints/report.py": {"numpy", "cv2", "matplotlib", "keypoints", *SHARED_MODULES},  # before the row that follows
+    "keypoints/curves.py": {"matplotlib", "keypoints", *SHARED_MODULES},
     "keypoints/coco_ap.py": {"pycocotools", "tqdm", "keypoints", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "threadpoolctl", "keypoints", *SHARED_MODULES},
     "models/layers.py": set(),
