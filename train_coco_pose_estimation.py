@@ -144,7 +144,7 @@ def first_weights(options) -> dict:
     if str(path).lower().endswith(".caffemodel"):
         from models.caffe import read_caffemodel
 
-        return weights | read_caffemodel(path, shapes_of(VGG19))
+        return weights | read_caffemodel(path, shapes_of(VGG19))[0]
     return weights | read_weights(path, shapes_of(VGG19), other_shapes(VGG19))
 
 

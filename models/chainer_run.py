@@ -232,6 +232,7 @@ def finish(trainer, options, begin, stop):
         extension = trainer.get_extension(name)
         if iteration > begin and iteration % options.interval:
             extension(trainer)
-    trainer.get_extension("curves")(trainer)
+    if iteration % options.val_interval:
+        trainer.get_extension("curves")(trainer)
     what = "done" if stop.now is None else "interrupted; --resume continues"
     print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {chainer_extensions.MODEL.format(iteration)}, log, loss.png")

@@ -73,7 +73,10 @@ def _normalisation(size, communicator):
         return L.BatchNormalization(size, eps=EPSILON)
     import chainermn
 
-    return chainermn.links.MultiNodeBatchNormalization(size, communicator, eps=EPSILON)
+    chainer.disable_experimental_feature_warning = True  # a user can do nothing about it
+    link = chainermn.links.MultiNodeBatchNormalization(size, communicator, eps=EPSILON)
+    link.avg_var[...] = 1  # where Chainer's own begins; ChainerMN's begins with 0
+    return link
 
 
 def plain_weights(chain) -> dict:
