@@ -34,17 +34,20 @@ def train_by_two(coco, out, *options):
 
 
 CASES = {  # options and what the weights may differ by
-    "adam, average": (("--ema", "0.9"), 1e-6),
-    # ChainerMN corrects the running variance by the values of one process: here by 1/64 instead of 1/128
-    "sgd, batch normalisation": (("--optimizer", "sgd", "--batch_normalisation"), 1e-2),
+    "average": (("--ema", "0.9"), 1e-6),
+    "batch normalisation": (
+        ("--batch_normalisation",),
+        0.03,
+    ),  # ChainerMN's running variance is corrected by n / (n - 1) of one process: here 64 / 63
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_are_one_with_twice_the_batch(coco, tmp_path, case):
+    """SGD: Adam's first steps are the gradients' signs, and so more than rounding where a gradient is almost 0."""
     options, tolerance = CASES[case]
     one, two = tmp_path / "one", tmp_path / "two"
-    options = ("--iteration", 3, *options)
+    options = ("--iteration", 3, "--optimizer", "sgd", *options)
     process = train_by_two(coco, two, *options, "--batchsize", 1)
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout.count("\n") == 5  # the table is the first one's
@@ -58,14 +61,14 @@ def test_two_processes_are_one_with_twice_the_batch(coco, tmp_path, case):
             assert second["val/loss"] == pytest.approx(first["val/loss"], rel=max(2e-6, tolerance))
 
 
-def test_their_run_is_resumed_by_as_many(coco, tmp_path, capsys):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    for out, options in ((whole, ("--iteration", 4)), (parts, ("--iteration", 2)), (parts, ("--iteration", 4, "--resume"))):
-        process = train_by_two(coco, out, *options)
+def test_two_processes_resume_together_and_not_as_one(coco, tmp_path, capsys):
+    out, options = tmp_path / "out", ("--optimizer", "sgd", "--batchsize", 1)
+    assert train(coco, tmp_path / "one", "--optimizer", "sgd", "--iteration", 4) == 0
+    for more in (("--iteration", 2), ("--iteration", 4, "--resume")):
+        process = train_by_two(coco, out, *options, *more)
         assert (process.returncode, process.stderr) == (0, "")
-    assert (whole / "model_iter_4").read_bytes() == (parts / "model_iter_4").read_bytes()
-    assert log_of(whole) == log_of(parts)
-    assert train(coco, parts, "--iteration", 6, "--resume") == 2
+    assert_same_weights(tmp_path / "one" / "model_iter_4", out / "model_iter_4", 1e-6)
+    assert train(coco, out, *options, "--iteration", 6, "--resume") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "--processes was 2, got 1" in err
