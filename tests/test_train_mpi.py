@@ -38,7 +38,7 @@ CASES = {  # options and what the weights may differ by
     "batch normalisation": (
         ("--batch_normalisation",),
         0.03,
-    ),  # ChainerMN's running variance is corrected by n / (n - 1) of one process: here 64 / 63
+    ),  # the running variance is corrected by n / (n - 1), n of one process: 64
 }
 
 
