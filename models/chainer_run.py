@@ -57,7 +57,8 @@ def run_process(options, datasets, weights, teacher, same, detector_of, communic
         net.arch = ARCHS[options.arch]
         add_extensions(trainer, options, net, same, detector_of)
     begin = trainer.updater.iteration
-    with listening(stop, options.prog if is_first else None), kept(trainer, options.out, begin):
+    silent = np.errstate(over="ignore", invalid="ignore")  # a diverging run has its own line
+    with listening(stop, options.prog if is_first else None), kept(trainer, options.out, begin), silent:
         trainer.run(show_loop_exception_msg=False)
         if is_first:
             finish(trainer, options, begin, stop)

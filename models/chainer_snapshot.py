@@ -30,13 +30,15 @@ def save(path, trainer, facts):
 def load(path, trainer, facts):
     """Give the trainer the state in a file. Raises InputError where that is of another run, or damaged."""
     arrays = read_npz(path)
-    if FACTS not in arrays:
-        raise InputError(f"--resume {path}: expected a snapshot of train_coco_pose_estimation.py, got other arrays; weights go to --initmodel")
-    then = json.loads(str(arrays.pop(FACTS)))
+    try:
+        then, nothing = (dict(json.loads(str(arrays.pop(FACTS)))), json.loads(str(arrays.pop(NOTHING))))
+    except (KeyError, ValueError, TypeError):
+        expected = "expected a snapshot of train_coco_pose_estimation.py, got other arrays; weights go to --initmodel"
+        raise InputError(f"--resume {path}: {expected}") from None
     for name, value in facts.items():
         if then.get(name) != value:
             raise InputError(f"--resume {path}: --{name} was {then.get(name)}, got {value}; give the same, or begin anew with --initmodel")
-    arrays |= {name: np.asarray(None) for name in json.loads(str(arrays.pop(NOTHING)))}
+    arrays |= {name: np.asarray(None) for name in nothing}
     try:
         chainer.serializers.NpzDeserializer(arrays).load(trainer)
     except (KeyError, ValueError, TypeError) as error:
