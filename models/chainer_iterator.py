@@ -79,7 +79,9 @@ class SampleIterator(chainer.dataset.Iterator):
     next = __next__
 
     def _submit(self, position):
-        return self.pool.submit(_make_sample, self.index_at(position), self.seed, position)
+        pool, index = self.pool, self.index_at(position)
+        with workers.undisturbed():  # it is here that processes are started
+            return pool.submit(_make_sample, index, self.seed, position)
 
     @cached_property
     def pool(self):

@@ -124,19 +124,44 @@ def test_a_process_that_is_killed_is_one_line(waits):
 
 
 MAIN = """
+import signal
 import sys
 from samples import Numbers
 from models.chainer_iterator import SampleIterator
 
 if __name__ == "__main__":
     iterator = SampleIterator(Numbers(100), 4, jobs=2)
+    signal.signal(signal.SIGINT, lambda *_: None)
     if sys.argv[1] == "ready":
         iterator.next()
     else:
         iterator._submit(0), iterator._submit(1)
     print(*iterator.pool._processes, flush=True)
     sys.stdin.read()
+    print(len(iterator.next()))
+    iterator.finalize()
 """
+
+
+def start_main(folder, state):
+    """(process, numbers of its two workers), which are "ready" or "starting". The process goes on when its stdin is closed."""
+    script = folder / "main.py"
+    script.write_text(MAIN)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    main = subprocess.Popen([sys.executable, str(script), state], **pipes, text=True, env=env, start_new_session=True)
+    numbers = [int(word) for word in main.stdout.readline().split()]
+    assert len(numbers) == 2
+    return main, numbers
+
+
+@pytest.mark.parametrize("state", ["ready", "starting"])
+def test_ctrl_c_is_not_the_workers(tmp_path, state):
+    """A terminal sends it to all processes."""
+    main, _ = start_main(tmp_path, state)
+    os.killpg(main.pid, signal.SIGINT)
+    assert main.communicate(timeout=60) == ("4\n", "")
+    assert main.returncode == 0
 
 
 def is_alive(number) -> bool:
@@ -150,15 +175,10 @@ def is_alive(number) -> bool:
 @needs_proc
 @pytest.mark.parametrize("state", ["ready", "starting"])
 def test_no_process_outlives_one_that_is_killed(tmp_path, state):
-    script = tmp_path / "main.py"
-    script.write_text(MAIN)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    main = subprocess.Popen([sys.executable, str(script), state], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-    numbers = [int(word) for word in main.stdout.readline().split()]
-    assert len(numbers) == 2
+    main, numbers = start_main(tmp_path, state)
     main.kill()
     main.wait(10)
-    for stream in (main.stdin, main.stdout):
+    for stream in (main.stdin, main.stdout, main.stderr):
         stream.close()
     end = time.monotonic() + 10 * workers.WATCH
     while any(map(is_alive, numbers)) and time.monotonic() < end:
