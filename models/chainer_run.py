@@ -62,6 +62,8 @@ def run_process(options, datasets, weights, teacher, same, detector_of, communic
         trainer.run(show_loop_exception_msg=False)
         if is_first:
             finish(trainer, options, begin, stop)
+    if communicator:
+        communicator.mpi_comm.barrier()  # mpiexec ends all when one has ended with a status: not before the files are written
     return 0 if stop.now is None else INTERRUPTED[stop.now]
 
 
