@@ -5,6 +5,7 @@ import copy
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 
@@ -89,6 +90,7 @@ def together(communicator, prog):
         if communicator is None:
             raise
         print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        time.sleep(0.5)  # in which mpiexec passes the line on
         communicator.mpi_comm.Abort(error.status)
 
 

@@ -80,11 +80,10 @@ def test_where_one_of_them_fails_all_end(coco, tmp_path):
     make_coco(lonely, "val")
     (lonely / "val2017" / "000000000005.jpg").unlink()  # a picture without people, of which training takes no notice
     process = train_by_two(lonely, tmp_path / "out", "--iteration", 3, "--eval_interval", 2)
-    assert process.returncode == 2
-    assert process.stdout == ""
-    ours = [line for line in process.stderr.splitlines() if line.startswith("train_coco_pose_estimation.py: ")]
-    assert len(ours) == 1
-    assert "000000000005.jpg" in ours[0]
+    assert process.returncode != 0
+    assert "main/loss" not in process.stdout
+    assert process.stderr.count("train_coco_pose_estimation.py: ") == 1  # beside what MPI itself says
+    assert "000000000005.jpg" in process.stderr
 
 
 def test_each_of_them_needs_a_picture_to_validate_on(coco, tmp_path):
