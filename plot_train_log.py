@@ -33,7 +33,7 @@ def plot(options):
     check_path(out, "--out")
     plot_log(logs, out)
     last = next(iter(logs.values()))[-1]
-    figures = ", ".join(f"{key} {value:.5g}" for key, value in last.items() if key in ("main/loss", "val/loss", "AP"))
+    figures = ", ".join(f"{key} {value:.5g}" for key, value in last.items() if key in ("main/loss", "val/loss", "AP") and value is not None)
     print(f"{out}: {sum(map(len, logs.values()))} entries; iteration {last['iteration']}: {figures}")
 
 

@@ -9,6 +9,7 @@ Ctrl-C ends after the iteration at work, with a snapshot.
 """
 
 import sys
+import tempfile
 from functools import partial
 from pathlib import Path
 
@@ -118,10 +119,11 @@ def check(options):
     out = Path(options.out)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
+        tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
         raise InputError(f"--out {out}: files cannot be written there ({error.strerror}); choose another folder") from None
+    if options.resume is None and any(out.glob("snapshot_iter_*")):
+        raise InputError(f"--out {out}: there are snapshots of an earlier run; --resume continues it, or choose another folder")
 
 
 def first_weights(options) -> dict:
@@ -142,7 +144,7 @@ def first_weights(options) -> dict:
     if str(path).lower().endswith(".caffemodel"):
         from models.caffe import read_caffemodel
 
-        return weights | read_caffemodel(path, shapes_of(VGG19))
+        return weights | read_caffemodel(path, shapes_of(VGG19))[0]
     return weights | read_weights(path, shapes_of(VGG19), other_shapes(VGG19))
 
 
@@ -150,7 +152,7 @@ def make_datasets(options) -> tuple:
     """Training samples, validation samples and the indices of those that are used."""
     train = CocoDataLoader(options.coco_dir, options.insize, "train", options.seed)
     val = CocoDataLoader(options.coco_dir, options.insize, "val")
-    wanted = options.val_samples or (TEST["val_samples"] if options.test else min(LEARNING.val_samples, len(val)))
+    wanted = options.val_samples or min(TEST["val_samples"] if options.test else LEARNING.val_samples, len(val))
     if wanted > len(val):
         raise InputError(f"--val_samples {wanted}: val2017 has only {len(val)} pictures to validate on; name fewer")
     extra = [UnlabelledSamples(folder, options.insize) for folder in options.pictures]

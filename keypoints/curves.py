@@ -13,13 +13,13 @@ def read_log(path) -> list:
     """A LogReport's entries, a dictionary each with "iteration". Raises InputError."""
     try:
         log = json.loads(read_bytes(path, "log"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"log {path}: expected the JSON file `log` of a training run, got something else; name OUT/log") from None
-    if not isinstance(log, list) or not all(isinstance(entry, dict) and isinstance(entry.get("iteration"), int) for entry in log):
+    if not isinstance(log, list) or not all(isinstance(entry, dict) and type(entry.get("iteration")) is int for entry in log):
         raise InputError(f"log {path}: expected a list of entries with an iteration each, got other JSON; name the file `log` of a training run")
-    if not log:
+    if not any(key in entry for entry in log for _, keys in PLOTS for key in keys):
         raise InputError(f"log {path}: nothing is in it yet; wait for the run's first entry (--log_interval)")
     return log
 

@@ -1,9 +1,11 @@
 """Processes that work for another one."""
 
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 
 WATCH = 2.0  # seconds
 
@@ -15,7 +17,18 @@ def settle():
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
 
 
+@contextmanager
+def undisturbed():
+    """`with undisturbed():` a process that is started in it never sees Ctrl-C, not even before it comes to `settle`; this one sees it afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _end_with_parent(parent):
-    while os.getppid() == parent:
+    main = multiprocessing.parent_process()
+    while os.getppid() == parent and (main is None or main.is_alive()):  # it may have gone before this process asked for its parent
         time.sleep(WATCH)
     os._exit(1)

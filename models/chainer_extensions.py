@@ -18,6 +18,16 @@ extension = chainer.training.extension
 MODEL = "model_iter_{}"
 
 
+class Every:
+    """The trigger of every `period`-th iteration. It has no state, so a run resumed between two of them keeps to the same iterations."""
+
+    def __init__(self, period):
+        self.period = period
+
+    def __call__(self, trainer):
+        return trainer.updater.iteration % self.period == 0
+
+
 class Validation(chainer.training.extensions.Evaluator):
     """val/loss, val/paf and val/heat: the losses of training, over samples that never change."""
 
@@ -62,13 +72,20 @@ class Finite(chainer.training.Extension):
     name, priority = "finite", extension.PRIORITY_WRITER
 
     def __call__(self, trainer):
-        check_finite(trainer)
+        if not np.isfinite(float(trainer.observation["main/loss"].array)):
+            raise _diverged("the loss is", trainer)
 
 
-def check_finite(trainer):
-    if not np.isfinite(float(trainer.observation["main/loss"].array)):
-        last = "the last snapshot is from before; go on from it with a lower --lr and --initmodel"
-        raise InputError(f"the loss of iteration {trainer.updater.iteration} is NaN or infinity: the training has diverged; {last}")
+def check_weights(trainer):
+    """A finite loss does not tell: it is of the weights before the update."""
+    chain = trainer.updater.get_optimizer("main").target
+    if not all(np.isfinite(float(parameter.array.sum())) for parameter in chain.params()):
+        raise _diverged("weights are", trainer)
+
+
+def _diverged(what, trainer):
+    cure = "begin again with a lower --lr, where there is one from the last model_iter_N (--initmodel)"
+    return InputError(f"iteration {trainer.updater.iteration}: {what} NaN or infinity, the training has diverged; {cure}")
 
 
 class DataWait(chainer.training.Extension):
@@ -108,10 +125,10 @@ class Snapshots(chainer.training.Extension):
         self.folder, self.facts, self.keep = Path(folder), facts, keep
 
     def __call__(self, trainer):
-        check_finite(trainer)
+        check_weights(trainer)
         path = self.folder / chainer_snapshot.NAME.format(trainer.updater.iteration)
         chainer_snapshot.save(path, trainer, self.facts)
-        chainer_snapshot.prune(self.folder, self.keep)
+        chainer_snapshot.prune(self.folder, self.keep, trainer.updater.iteration)
 
 
 class Models(chainer.training.Extension):
@@ -123,6 +140,7 @@ class Models(chainer.training.Extension):
         self.folder, self.chain = Path(folder), chain
 
     def __call__(self, trainer):
+        check_weights(trainer)
         write_weights(self.folder / MODEL.format(trainer.updater.iteration), weights_to_save(self.chain))
 
 

@@ -59,9 +59,9 @@ class SampleIterator(chainer.dataset.Iterator):
     def __next__(self):
         """A list of batch_size samples. Raises InputError where too many pictures cannot be read, or a process died."""
         if self.jobs:
-            while len(self.coming) <= AHEAD:
-                self.coming.append([self._submit(position) for position in self.positions(self.n_steps + len(self.coming))])
             try:
+                while len(self.coming) <= AHEAD:
+                    self.coming.append([self._submit(position) for position in self.positions(self.n_steps + len(self.coming))])
                 made = [future.result() for future in self.coming.popleft()]
             except BrokenProcessPool:
                 cure = "--resume continues from the last snapshot; with fewer --loaderjob less memory is needed"
@@ -79,7 +79,9 @@ class SampleIterator(chainer.dataset.Iterator):
     next = __next__
 
     def _submit(self, position):
-        return self.pool.submit(_make_sample, self.index_at(position), self.seed, position)
+        pool, index = self.pool, self.index_at(position)
+        with workers.undisturbed():  # it is here that processes are started
+            return pool.submit(_make_sample, index, self.seed, position)
 
     @cached_property
     def pool(self):

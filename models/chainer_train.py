@@ -14,6 +14,7 @@ from models.chainer_net import TableChain
 F = chainer.functions
 L = chainer.links
 EPSILON = 1e-5  # of batch normalisation
+DECAY = 0.01  # AdamW's: the weights shrink by this share of the rate in an iteration
 
 
 def stage_losses(stages, pafs, heatmaps, weights):
@@ -72,7 +73,10 @@ def _normalisation(size, communicator):
         return L.BatchNormalization(size, eps=EPSILON)
     import chainermn
 
-    return chainermn.links.MultiNodeBatchNormalization(size, communicator, eps=EPSILON)
+    chainer.disable_experimental_feature_warning = True  # a user can do nothing about it
+    link = chainermn.links.MultiNodeBatchNormalization(size, communicator, eps=EPSILON)
+    link.avg_var[...] = 1  # where Chainer's own begins; ChainerMN's begins with 0
+    return link
 
 
 def plain_weights(chain) -> dict:
@@ -106,12 +110,10 @@ def learning_rate(iteration, total, schedule="original", base=None) -> float:
 
 
 def make_optimizer(name, rate):
-    """Adam, AdamW (decay 1e-4) or SGD with momentum."""
+    """Adam, AdamW or SGD with momentum."""
     optimizers = chainer.optimizers
-    if name == "adam":
-        return optimizers.Adam(alpha=rate)
-    if name == "adamw":
-        return optimizers.Adam(alpha=rate, weight_decay_rate=1e-4)
+    if name in ("adam", "adamw"):  # the rate is their eta, which, unlike alpha, scales the decay too (Loshchilov and Hutter, 2019)
+        return optimizers.Adam(alpha=1, eta=rate, weight_decay_rate=DECAY if name == "adamw" else 0)
     return optimizers.MomentumSGD(lr=rate, momentum=0.9)
 
 
@@ -151,11 +153,7 @@ class Updater(chainer.training.updaters.StandardUpdater):
             for parameter in chain[layer].params():
                 if parameter.grad is not None:
                     parameter.grad *= LEARNING.slow_factor
-        rate = self.rate_of(self.iteration)
-        if hasattr(optimizer, "alpha"):
-            optimizer.alpha = rate
-        else:
-            optimizer.lr = rate
+        setattr(optimizer, "eta" if hasattr(optimizer, "eta") else "lr", self.rate_of(self.iteration))
         optimizer.update()
         if self.ema is not None:
             average(self.ema, chain, min(self.ema_decay, (1 + self.iteration) / (10 + self.iteration)))

@@ -140,7 +140,7 @@ def test_pooling_rounds_up_and_adding_is_followed_by_relu(engine):
     half = padded.reshape(2, 3, 4, 2, 5, 2).max(axis=(3, 5))
     a, b = (np.einsum("oi,nihw->nohw", weights[f"{name}/W"][..., 0, 0], half) + weights[f"{name}/b"][:, None, None] for name in "ab")
     expected = np.concatenate([np.maximum(a + np.maximum(b, 0), 0), a], axis=1)
-    (answer,) = ChainerNet(network, weights)(x) if engine == "chainer" else run_model(build_model(network, weights), x)
+    (answer,) = ChainerNet.of_weights(network, weights)(x) if engine == "chainer" else run_model(build_model(network, weights), x)
     np.testing.assert_allclose(answer, expected, rtol=0, atol=TOLERANCE)
 
 
@@ -443,7 +443,7 @@ def test_chain_answers_with_all_stages_for_training():
 
 def test_a_chain_has_weights_of_its_own():
     x, weights = noise((1, 3, 16, 24)), light_weights()
-    first, second = ChainerNet(LIGHT.network, weights), ChainerNet(LIGHT.network, weights)
+    first, second = (ChainerNet.of_weights(LIGHT.network, weights) for _ in range(2))
     expected = second(x)
     first.chain.head2_out.b.array += 1
     for a, b, c in zip(first(x), second(x), expected, strict=True):
