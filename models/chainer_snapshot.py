@@ -14,6 +14,7 @@ from models.weights import read_npz
 
 FACTS, NOTHING = "facts", "nothing"  # entries of the file: what run it is, JSON; names of entries that are None
 NAME = "snapshot_iter_{}"
+NO_OPTIONS = {"samples": "the number of training pictures", "processes": "the number of processes"}  # facts that are not
 
 
 def save(path, trainer, facts):
@@ -37,7 +38,8 @@ def load(path, trainer, facts):
         raise InputError(f"--resume {path}: {expected}") from None
     for name, value in facts.items():
         if then.get(name) != value:
-            raise InputError(f"--resume {path}: --{name} was {then.get(name)}, got {value}; give the same, or begin anew with --initmodel")
+            what = NO_OPTIONS.get(name, f"--{name}")
+            raise InputError(f"--resume {path}: {what} was {then.get(name)}, got {value}; give the same, or begin anew with --initmodel")
     arrays |= {name: np.asarray(None) for name in nothing}
     try:
         chainer.serializers.NpzDeserializer(arrays).load(trainer)

@@ -19,7 +19,6 @@ MAY_IMPORT = {
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
     "keypoints/pipeline.py": {"numpy", "cv2", "tqdm", "keypoints", *SHARED_MODULES},
-    "keypoints/curves.py": {"matplotlib", *SHARED_MODULES},
     "keypoints/report.py": {"numpy", "cv2", "matplotlib", "keypoints", *SHARED_MODULES},  # before the row that follows
     "keypoints/curves.py": {"matplotlib", "keypoints", *SHARED_MODULES},
     "keypoints/coco_ap.py": {"pycocotools", "tqdm", "keypoints", *SHARED_MODULES},
