@@ -145,8 +145,11 @@ def part_weights(options, part, arch):
     usual = MODELS / f"{arch}.npz"
     if named or left_out or usual.is_file():
         return None if left_out else named or usual
-    print(f"{options.prog}: {part}s are left out: models/{usual.name} is missing; {FETCH[arch]}", file=sys.stderr)
     return None
+
+
+def missing_note(part, arch) -> str:
+    return f"{part}s are left out: models/{arch}.npz is missing; {FETCH[arch]}"
 
 
 def detect(options):
@@ -160,6 +163,9 @@ def detect(options):
         files = {part: part_weights(options, part, arch) for part, arch in (("face", "facenet"), ("hand", "handnet"))}
         face = FaceDetector(open_net("facenet", files["face"], **engine)) if files["face"] else None
         hand = HandDetector(open_net("handnet", files["hand"], **engine)) if files["hand"] else None
+        for part, arch in (("face", "facenet"), ("hand", "handnet")):
+            if not files[part] and not getattr(options, f"no_{part}s"):
+                print(f"{options.prog}: {missing_note(part, arch)}", file=sys.stderr)
         return WholeBodyDetector(pose, face, hand, options.min_face, options.min_hand, options.most)
 
     return pipeline.run(options, open_detector)

@@ -1,6 +1,7 @@
 """What all command lines share: options, one-line errors, exit statuses (0 done, 2 bad input, 130 interrupted)."""
 
 import argparse
+import contextlib
 import math
 import os
 import signal
@@ -38,7 +39,8 @@ def run(parser, work, argv=None) -> int:
         signal.signal(signal.SIGTERM, _end)
     try:
         status = work(options) or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
         return status
     except InputError as error:
         message = " ".join(str(error).split())
@@ -48,8 +50,18 @@ def run(parser, work, argv=None) -> int:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
+    except OSError as error:  # where files are read and written, it is an InputError; what is left is the output, or the machine
+        _drop_output()
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"{parser.prog}: {error.strerror or error}{place}; check the disk, and where the output goes", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _drop_output():
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def changed(options, **values):

@@ -37,9 +37,13 @@ def person_to_json(person) -> dict:
 
 
 def to_json_text(picture, size_wh, **facts) -> str:
-    """One picture's result: {"image", "width", "height", facts...}."""
+    """One picture's result: {"image", "width", "height", facts...}; of lists, each item on a line of its own."""
     document = {"image": str(picture), "width": size_wh[0], "height": size_wh[1], **facts}
-    return json.dumps(document, indent=1) + "\n"
+    parts = []
+    for name, value in document.items():
+        items = ",\n  ".join(map(json.dumps, value)) if isinstance(value, list) and value else None
+        parts.append(f"{json.dumps(name)}: {json.dumps(value) if items is None else f'[{chr(10)}  {items}{chr(10)} ]'}")
+    return "{\n " + ",\n ".join(parts) + "\n}\n"
 
 
 def people_to_json(persons) -> dict:

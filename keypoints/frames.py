@@ -165,7 +165,10 @@ def open_frames(names, recursive=False, without=None):
     if videos:
         raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
     if not paths:
-        raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}); with -r folders in folders are searched too")
+        deeper = (
+            "; with -r folders in folders are searched too" if any(Path(name).is_dir() for name in names) and not recursive else "; check the names"
+        )
+        raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}){deeper}")
     return Pictures(list(paths), _stems(paths, paths.values()))
 
 
@@ -209,7 +212,9 @@ def _read_list(path) -> list:
     try:
         lines = read_bytes(path, "list").decode().splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"list {path}: expected lines of text, one file's name on each, got something else") from None
+        lines = ["\0"]
+    if any("\0" in line for line in lines):
+        raise InputError(f"list {path}: expected lines of text, one file's name on each, got something else")
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     return [(path.parent / name, path.parent) for name in names]
 
@@ -227,7 +232,7 @@ def _stems(paths, bases) -> list:
         seen[stem] = seen.get(stem, 0) + 1
     for path, stem in zip(relative, plain, strict=True):
         stem = stem if seen[stem] == 1 else path.as_posix()
-        unique = next(name for name in chain([stem], (f"{stem}_{i}" for i in count(2))) if name not in taken)
+        unique = next(name for name in chain([stem], (f"{path.with_suffix('').as_posix()}_{i}" for i in count(2))) if name not in taken)
         taken.add(unique)
         stems.append(unique)
     return stems

@@ -1,6 +1,7 @@
 """The files, folders and videos that the options of cli.add_source_options name: checked before the work begins, then opened."""
 
 import os
+import sys
 from pathlib import Path
 
 from errors import InputError
@@ -108,11 +109,23 @@ def open_sinks(options, source, detector) -> list:
     if options.csv is not None:
         opened.append(sinks.Table(options.csv, resume, **columns))
     if options.coco_results is not None:
+        note = coco_note(getattr(source, "stems", []))
+        if note:
+            print(f"{options.prog}: {note}", file=sys.stderr)
         opened.append(sinks.CocoResults(options.coco_results, resume, coco_ids(getattr(source, "stems", []))))
     if options.openpose_json is not None:
         sinks.make_folder(options.openpose_json)
         opened.append(sinks.OpenPoseFolder(options.openpose_json, resume))
     return opened
+
+
+def coco_note(stems):
+    """What to say where some names are numbers, and the numbers cannot be taken all the same; None otherwise."""
+    names = [Path(stem).name for stem in stems]
+    numbers = [int(name) for name in names if name.isdecimal()]
+    if numbers and len(set(numbers)) < len(names):
+        return "--coco_results: not all names are different numbers, so image_id is the frame's number; file_name says which picture it is"
+    return None
 
 
 def coco_ids(stems):

@@ -43,7 +43,7 @@ def is_one_picture(names) -> bool:
 
 def run_on_picture(options, open_detector) -> int:
     """Read --img, detect, write --out and the files of results, all or none of them, say what was found and how long it took."""
-    for name, source in (("track", "a video or a camera"), ("smooth", "a video or a camera"), ("resume", "a folder"), ("recursive", "a folder")):
+    for name, source in (("track", "many frames"), ("smooth", "many frames"), ("resume", "a folder"), ("recursive", "a folder")):
         if getattr(options, name):
             raise InputError(f"--{name} is for --input with {source}, not for one picture")
     path, out = options.img, options.out
@@ -65,7 +65,9 @@ def run_on_picture(options, open_detector) -> int:
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
     parts = [detector.describe(found), *([str(out)] if out else [])]
-    print(f"{'; '.join(parts)}; network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s")
+    timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s"
+    others = [str(name) for name in contents if name != out]
+    print("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
     for line in skipped_lines(persons) if options.verbose else []:
         print(line)
     if options.show:
@@ -100,10 +102,14 @@ def run_on_frames(options, open_detector, open_source=outputs.open_source) -> in
         window = stack.enter_context(closing(Window(title_of(options), source, tqdm.write))) if options.show else None
         tracker = Tracker(options.smooth) if options.track or options.smooth else None
         counts = dict.fromkeys(("frames", "people", "skipped"), 0)
+        failed = False
         try:
             work(source, detector, opened, tracker, window, counts, draws=options.show or options.out is not None, verbose=options.verbose)
+        except InputError:
+            failed = True
+            raise
         finally:
-            if counts["frames"] or counts["skipped"] or not source.failures:
+            if counts["frames"] or (not failed and (counts["skipped"] or not source.failures)):
                 say_done(source, counts, options, tracker, detector.has_pose)
     return report_failures(source, options)
 
@@ -196,9 +202,12 @@ def run_on_camera(options, open_detector) -> int:
 
     def open_source(options):
         name = str(options.camera) if options.input is None else options.input
-        source = Live(name) if options.input is None or is_live([name]) else Live(name, Video(name))
+        return Live(name) if options.input is None or is_live([name]) else Live(name, Video(name))
+
+    def open_and_say():
+        detector = open_detector()
         if note:
             print(note, file=sys.stderr)
-        return source
+        return detector
 
-    return run_on_frames(changed(options, show=show), open_detector, open_source)
+    return run_on_frames(changed(options, show=show), open_and_say, open_source)

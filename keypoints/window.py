@@ -34,11 +34,19 @@ def has_screen() -> bool:
     return True
 
 
+def is_open(title) -> bool:
+    """Whether the window is there; OpenCV raises an error when the last one has gone."""
+    try:
+        return cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
+    except cv2.error:
+        return False
+
+
 def show_picture(name, picture) -> bool:
     """Show a picture until a key is pressed or the window is closed; False for q, Esc and closing, which say that it is enough."""
     name = name.encode(errors="replace").decode()  # OpenCV ends the process where a name is no UTF-8
     cv2.imshow(name, picture)
-    while cv2.getWindowProperty(name, cv2.WND_PROP_VISIBLE) >= 1:
+    while is_open(name):
         key = cv2.waitKey(100)
         if key >= 0:
             return key & 0xFF not in QUIT_KEYS
@@ -66,16 +74,17 @@ class Window:
             key = self._pause(frame, drawn)
         if key == ord("s"):
             self._save(frame, drawn)
-        return key not in QUIT_KEYS and cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1
+        return key not in QUIT_KEYS and is_open(self.title)
 
     def close(self):
-        cv2.destroyWindow(self.title) if cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1 else None
+        if is_open(self.title):
+            cv2.destroyWindow(self.title)
 
     def _pause(self, frame, drawn):
         """Until space or a key that ends the run. Returns that key."""
         self.source.paused = True
         try:
-            while cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) >= 1:
+            while is_open(self.title):
                 key = cv2.waitKey(50)
                 if key == ord("s"):
                     self._save(frame, drawn)
