@@ -71,7 +71,7 @@ def test_two_processes_resume_together_and_not_as_one(coco, tmp_path, capsys):
     assert train(coco, out, *options, "--iteration", 6, "--resume") == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
-    assert "--processes was 2, got 1" in err
+    assert "the number of processes was 2, got 1" in err
 
 
 def test_where_one_of_them_fails_all_end(coco, tmp_path):
