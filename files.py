@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +106,27 @@ def atomic_file(path, suffix=".part"):
                 part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+
+
+def remove_leftovers(folder):
+    """Remove the part files of atomic_file that processes which were killed have left in a folder."""
+    for part in Path(folder).glob(".*.part*"):
+        match = re.fullmatch(r"\..*\.(\d+)\.\d+\.part(\.\w+)?", part.name)
+        if match and not _is_running(int(match[1])):
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _is_running(process) -> bool:
+    if os.name != "posix":  # elsewhere, asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _target(path):

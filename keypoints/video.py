@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import atomic_file, check_path
+from files import atomic_file, check_path, remove_leftovers
 from keypoints.frames import open_capture, opencv_name
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
@@ -31,6 +31,7 @@ class VideoFile:
         """Add a picture (H, W, 3) uint8 BGR, `times` frames long."""
         if self.writer is None:
             self.size_wh = image.shape[1], image.shape[0]
+            remove_leftovers(self.path.parent)
             self.part = self.stack.enter_context(atomic_file(self.path, f".part{self.path.suffix}"))
             self.writer = _open(self.part, self.codec, self.rate, self._even(image))
             if not self.writer.isOpened():

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from errors import InputError
+from files import remove_leftovers
 from keypoints.curves import plot_log, read_log
 from models import chainer_snapshot
 from models.chainer_compat import chainer
@@ -123,6 +124,7 @@ class Snapshots(chainer.training.Extension):
 
     def __init__(self, folder, facts, keep):
         self.folder, self.facts, self.keep = Path(folder), facts, keep
+        remove_leftovers(folder)
 
     def __call__(self, trainer):
         check_weights(trainer)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 
 import cv2
@@ -11,7 +13,7 @@ from people import person
 
 from entity import Joint
 from errors import InputError
-from files import atomic_file, check_path
+from files import atomic_file, check_path, remove_leftovers
 from keypoints.formats import people_to_json, points_to_json, to_json_text
 from keypoints.paf import People
 from keypoints.results import FORMATS, check_image_path, encode_image, write_files, write_image
@@ -336,3 +338,15 @@ def test_readers_see_the_old_picture_or_the_new_one(tmp_path):
         assert picture.min() == picture.max()
         seen += 1
     writer.join()
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    """Those of processes that are gone, and nothing else."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = [f".a.png.{gone.pid}.0.part", f".v.mp4.{gone.pid}.12.part.mp4"]
+    kept = [f".a.png.{os.getpid()}.0.part", ".x.part", "a.part", ".a.png.part.txt", f"a.{gone.pid}.0.part"]
+    for name in (*left, *kept):
+        (tmp_path / name).write_bytes(b"x")
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == set(kept)
