@@ -1,7 +1,6 @@
 """train_coco_pose_estimation.py: short runs on a made-up COCO, resumed, killed, interrupted; what they leave is taken by the other scripts."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 from caffe_files import caffemodel
 from coco_files import make_coco
 from conftest import ROOT, seeded_weights
-from training import OFTEN, SHORT, assert_same_run, assert_same_weights, files_in, log_of, narrow_posenet, train, weights_of
+from training import OFTEN, SHORT, arguments, assert_same_run, assert_same_weights, files_in, log_of, narrow_posenet, train, weights_of
 
 import coco_data_loader
 import evaluate_coco_pose
@@ -23,7 +22,6 @@ from keypoints import curves
 from keypoints.augment import fit_matrix, warp
 from keypoints.image import read_image
 from models import ARCHS, VGG19, chainer_extensions, shapes_of
-from models.chainer_iterator import SampleIterator
 from models.weights import read_weights, write_weights
 
 SHIPPED = ARCHS["lightposenet"].weights
@@ -122,37 +120,46 @@ def test_old_snapshots_are_removed(coco, tmp_path):
     assert {path.name for path in last.glob("snapshot_iter_*")} == {"snapshot_iter_4", "snapshot_iter_9"}
 
 
+SIGNALLED = """
+import os, sys
+import train_coco_pose_estimation
+from models.chainer_iterator import SampleIterator
+
+def interrupt(self):
+    if self.n_steps == {step}:
+        for _ in range({times}):
+            os.kill(os.getpid(), {number})
+    return SampleIterator.__next__(self)
+
+SampleIterator.next = interrupt
+sys.exit(train_coco_pose_estimation.main(sys.argv[1:]))
+"""
+
+
+def train_signalled(coco, out, *options, step, number, times=1):
+    """A run in a process of its own, which gets a signal when it asks for the batch of a step."""
+    code = SIGNALLED.format(step=step, number=int(number), times=times)
+    return subprocess.run([sys.executable, "-c", code, *arguments(coco, out, *options)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_it_finishes_the_iteration_and_can_be_resumed(coco, tmp_path, capsys, monkeypatch, number, status):
+def test_interrupted_it_finishes_the_iteration_and_can_be_resumed(coco, tmp_path, number, status):
     out, whole = tmp_path / "interrupted", tmp_path / "whole"
-
-    def interrupt(self):
-        if self.n_steps == 2:
-            os.kill(os.getpid(), number)
-        return SampleIterator.__next__(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SampleIterator, "next", interrupt)
-        assert train(coco, out, "--iteration", 5, "--interval", 100) == status
-    printed = capsys.readouterr()
-    assert printed.err.count("\n") == 1
-    assert "interrupted; this iteration is finished" in printed.err
-    assert "iteration 3 of 5, interrupted; --resume continues" in printed.out
+    process = train_signalled(coco, out, "--iteration", 5, "--interval", 100, step=2, number=number)
+    assert process.returncode == status, process.stderr
+    assert process.stderr.count("\n") == 1
+    assert "interrupted; this iteration is finished" in process.stderr
+    assert "iteration 3 of 5, interrupted; --resume continues" in process.stdout
     assert {"snapshot_iter_3", "model_iter_3"} < files_in(out)
     assert train(coco, out, "--iteration", 5, "--resume") == 0
     assert train(coco, whole, "--iteration", 5) == 0
     assert_same_run(whole, out, 5)
 
 
-def test_interrupted_twice_it_ends_at_once(coco, tmp_path, monkeypatch, capsys):
-    def interrupt(self):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGINT)
-        return SampleIterator.__next__(self)
-
-    monkeypatch.setattr(SampleIterator, "next", interrupt)
-    assert train(coco, tmp_path / "out", "--iteration", 5) == 130
-    assert capsys.readouterr().err.splitlines()[1:] == ["train_coco_pose_estimation.py: interrupted"]
+def test_interrupted_twice_it_ends_at_once(coco, tmp_path):
+    process = train_signalled(coco, tmp_path / "out", "--iteration", 5, step=0, number=signal.SIGINT, times=2)
+    assert process.returncode == 130
+    assert process.stderr.splitlines()[1:] == ["train_coco_pose_estimation.py: interrupted"]
     assert files_in(tmp_path / "out") == set()
 
 

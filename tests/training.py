@@ -13,9 +13,14 @@ OFTEN = ("--interval", "2", "--val_interval", "2", "--log_interval", "1")
 OF_THE_CLOCK = ("wait", "elapsed_time")
 
 
+def arguments(coco, out, *options) -> list:
+    """Of a short run; later options win."""
+    return ["--coco_dir", str(coco), "--out", str(out), *SHORT, *OFTEN, *map(str, options)]
+
+
 def train(coco, out, *options) -> int:
-    """A run in this process; later options win."""
-    return train_coco_pose_estimation.main(["--coco_dir", str(coco), "--out", str(out), *SHORT, *OFTEN, *map(str, options)])
+    """A run in this process."""
+    return train_coco_pose_estimation.main(arguments(coco, out, *options))
 
 
 def weights_of(path) -> dict:
