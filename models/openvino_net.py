@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict, deque
-from concurrent.futures import Future
+from contextlib import suppress
 
 import numpy as np
 
@@ -98,39 +98,39 @@ class OpenVinoNet:
         At most as many pictures as the device takes side by side, and one more, are on their way; while the device works on them,
         the caller works on what was yielded and on the next item. x of one shape after another is quickest.
         """
-        waiting, queue, shape = deque(), None, None
+        # No callbacks: Python that runs in a thread of the device may collect garbage there, and a network that ends in a thread of
+        # its own waits for itself, or ends the process (std::terminate).
+        idle, waiting, shape = [], deque(), None
+
+        def finished():
+            thing, _, request = waiting[0]
+            request.wait()
+            waiting.popleft()
+            idle.append(request)
+            return thing, self._answer({output: np.array(request.get_tensor(output).data) for output in request.model_outputs})
+
         try:
             for thing, x in items:
                 x = np.ascontiguousarray(x, np.float32)
                 if x.shape != shape:
                     while waiting:
-                        yield waiting.popleft().result()
-                    _finish(queue)
-                    shape, queue = x.shape, self._queue(x.shape)
-                while len(waiting) > len(queue):
-                    yield waiting.popleft().result()
-                future = Future()
-                waiting.append(future)
-                queue.start_async([x], (future, thing, x), share_inputs=True)  # x lives until its answer is there
+                        yield finished()
+                    shape, idle[:] = x.shape, self._requests(x.shape)
+                elif not idle:
+                    yield finished()
+                request = idle.pop()
+                waiting.append((thing, x, request))  # x lives until its answer is there
+                request.start_async([x], share_inputs=True)
             while waiting:
-                yield waiting.popleft().result()
+                yield finished()
         finally:
-            _finish(queue)
+            for _, _, request in waiting:
+                with suppress(RuntimeError):  # nobody wants these answers any more
+                    request.wait()
 
-    def _queue(self, shape):
+    def _requests(self, shape):
         compiled, _ = self._compile(shape)
-        queue = ov.AsyncInferQueue(compiled, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-
-        def done(request, userdata):
-            future, thing, _ = userdata
-            try:
-                arrays = {output: np.array(request.get_tensor(output).data) for output in compiled.outputs}
-                future.set_result((thing, self._answer(arrays)))
-            except Exception as error:
-                future.set_exception(error)
-
-        queue.set_callback(done)
-        return queue
+        return [compiled.create_infer_request() for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1)]
 
     def _answer(self, results) -> tuple:
         arrays = {name: array for output, array in results.items() for name in output.names}
@@ -160,14 +160,6 @@ class OpenVinoNet:
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
         return pair
-
-
-def _finish(queue):
-    """Wait until an AsyncInferQueue, or None, is idle. An answer is there before its callback has returned, and a queue that is given up
-    in between may end in that callback's thread, which then waits for itself, for ever.
-    """
-    if queue is not None:
-        queue.wait_all()
 
 
 def compile_model(core, model, device, config):

@@ -1,12 +1,14 @@
 """Both engines: the golden outputs, each other's answers, the output contract, and what OpenVINO keeps ready."""
 
 import os
+import subprocess
 import sys
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import SHARED, golden, needs_shared, seeded_weights
+from conftest import ROOT, SHARED, golden, needs_shared, seeded_weights
 
 from errors import InputError
 from models import ARCHS, cache, open_net, shapes_of
@@ -507,37 +509,107 @@ def test_options_reach_openvino(tmp_path):
     assert len(blobs(tmp_path)) == 1
 
 
-class QueueOfNobody:
-    """What OpenVinoNet._queue returns, as far as stream uses it: answers at once, and writes down what is done with it."""
+class RequestOfNobody:
+    """What OpenVinoNet._requests returns, as far as stream uses it: writes down what is done with it, and on whose data."""
+
+    model_outputs, error = (), None
 
     def __init__(self, name, events):
-        self.name, self.events = name, events
+        self.name, self.events, self.busy = name, events, False
 
-    def __len__(self):
-        return 1
+    def start_async(self, inputs, share_inputs):
+        assert not self.busy
+        self.busy, self.data = True, weakref.ref(inputs[0])
+        self.events.append(f"start {self.name}")
 
-    def start_async(self, inputs, userdata, share_inputs):
-        future, thing, _ = userdata
-        self.events.append(f"{self.name} {thing}")
-        future.set_result((thing, ()))
+    def wait(self):
+        assert self.data() is not None  # the device reads it until then
+        self.busy = False
+        self.events.append(f"wait {self.name}")
+        if self.error:
+            raise self.error
 
-    def wait_all(self):
-        self.events.append(f"{self.name} idle")
 
-
-@pytest.mark.parametrize("early", [False, True])
-def test_stream_gives_up_a_queue_only_when_it_is_idle(early):
-    """An answer is there before its callback has returned. A queue given up in between ends in the callback's thread, which waits for itself:
-    two of five runs over photos of many sizes stood still.
-    """
-    events = []
+@pytest.fixture
+def net_of_nobody():
+    """An OpenVinoNet with two requests per shape, which does nothing; .events, .requests."""
     net = object.__new__(OpenVinoNet)
-    net._queue = lambda shape: QueueOfNobody(str(shape[3]), events)
-    stream = net.stream((number, np.zeros((1, 3, 8, width), np.float32)) for number, width in enumerate((16, 16, 24, 16)))
-    if early:
-        assert next(stream)[0] == 0
+    net.outputs, net.events, net.requests = (), [], []
+
+    def requests_of(shape):
+        new = [RequestOfNobody(f"{name}{shape[3]}", net.events) for name in "ba"]
+        net.requests += new
+        return list(new)
+
+    net._requests = requests_of
+    return net
+
+
+def pictures(*widths):
+    return ((number, np.zeros((1, 3, 8, width), np.float32)) for number, width in enumerate(widths))
+
+
+def test_stream_waits_for_each_request_before_it_is_used_again_or_given_up(net_of_nobody):
+    answers = list(net_of_nobody.stream(pictures(16, 16, 16, 24, 16)))
+    assert [number for number, _ in answers] == [0, 1, 2, 3, 4]
+    events = "start a16, start b16, wait a16, start a16, wait b16, wait a16, start a24, wait a24, start a16, wait a16"
+    assert net_of_nobody.events == events.split(", ")
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, ZeroDivisionError, RuntimeError])
+def test_stream_that_ends_early_waits_for_what_is_on_its_way(error, net_of_nobody):
+    """It is closed, or its source fails, or the device does."""
+
+    def source():
+        yield from pictures(16, 16, 16)
+        if error is ZeroDivisionError:
+            raise error
+        yield from pictures(16)
+
+    stream = net_of_nobody.stream(source())
+    assert next(stream)[0] == 0
+    failing, working = net_of_nobody.requests
+    if error is GeneratorExit:
         stream.close()
-        assert events[-1].endswith("idle")
     else:
-        assert [number for number, _ in stream] == [0, 1, 2, 3]
-        assert events == ["16 0", "16 1", "16 idle", "24 2", "24 idle", "16 3", "16 idle"]
+        if error is RuntimeError:
+            failing.error = error
+        with pytest.raises(error):
+            next(stream)
+    assert not failing.busy
+    assert not working.busy
+
+
+END_AFTER_STREAM = """
+import numpy as np
+from models.layers import Network, Output, chain, conv, parameter_shapes
+from models.openvino_net import OpenVinoNet, build_model
+
+rows = chain("data", conv("out", 4, stride=8))
+weights = {name: np.zeros(shape, np.float32) for name, shape in parameter_shapes(rows).items()}
+network = Network(rows, ((Output("out", 0, 4),),))
+model = build_model(network, weights)
+
+
+def endless():
+    while True:
+        yield "picture", np.zeros((1, 3, 16, 16), np.float32)
+
+
+def one(number):
+    net = OpenVinoNet(model, network.outputs, hint=("latency", "throughput")[number % 2])
+    stream = net.stream(endless())
+    for _ in range(1 + number % 4):
+        next(stream)
+
+
+for number in range(60):
+    one(number)
+print("all ended")
+"""
+
+
+def test_network_may_end_right_after_a_stream():
+    """With callbacks in the device's threads the process ended instead (std::terminate), in the 45th round at the latest."""
+    process = subprocess.run([sys.executable, "-c", END_AFTER_STREAM], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (process.stdout, process.returncode) == ("all ended\n", 0), process.stderr
