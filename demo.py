@@ -19,6 +19,7 @@ from models.cache import default_cache_dir
 from pose_detector import PoseDetector
 
 OPENPOSE = MODELS / "coco_posenet.npz"  # the original's network, taken where nothing else is named and this file is there
+NETWORKS = {"face": "facenet", "hand": "handnet"}  # of the parts
 MIN_SIDE = 24  # pixels of the picture: side of a face's or a hand's box
 MOST = 100  # faces, and hands, of one picture
 
@@ -125,7 +126,7 @@ def parser():
     cli.add_source_options(p)
     cli.add_short_side(p)
     group = p.add_argument_group("faces and hands")
-    for part, of in (("face", "facenet"), ("hand", "handnet")):
+    for part, of in NETWORKS.items():
         group.add_argument(f"--{part}_weights", metavar="FILE", help=f"{of}'s .npz or file of OpenVINO (default: models/{of}.npz if it is there)")
         group.add_argument(f"--no_{part}s", action="store_true", help=f"leave the {part}s out")
     pixels = partial(cli.whole_number, least=1)
@@ -143,13 +144,7 @@ def part_weights(options, part, arch):
     if named and left_out:
         raise InputError(f"--no_{part}s leaves out what --{part}_weights asks for; name one of them")
     usual = MODELS / f"{arch}.npz"
-    if named or left_out or usual.is_file():
-        return None if left_out else named or usual
-    return None
-
-
-def missing_note(part, arch) -> str:
-    return f"{part}s are left out: models/{arch}.npz is missing; {FETCH[arch]}"
+    return None if left_out else named or (usual if usual.is_file() else None)
 
 
 def detect(options):
@@ -160,12 +155,12 @@ def detect(options):
 
     def open_detector():
         pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side)
-        files = {part: part_weights(options, part, arch) for part, arch in (("face", "facenet"), ("hand", "handnet"))}
+        files = {part: part_weights(options, part, arch) for part, arch in NETWORKS.items()}
         face = FaceDetector(open_net("facenet", files["face"], **engine)) if files["face"] else None
         hand = HandDetector(open_net("handnet", files["hand"], **engine)) if files["hand"] else None
-        for part, arch in (("face", "facenet"), ("hand", "handnet")):
+        for part, arch in NETWORKS.items():
             if not files[part] and not getattr(options, f"no_{part}s"):
-                print(f"{options.prog}: {missing_note(part, arch)}", file=sys.stderr)
+                print(f"{options.prog}: {part}s are left out: models/{arch}.npz is missing; {FETCH[arch]}", file=sys.stderr)
         return WholeBodyDetector(pose, face, hand, options.min_face, options.min_hand, options.most)
 
     return pipeline.run(options, open_detector)

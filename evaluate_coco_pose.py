@@ -12,6 +12,7 @@ Interrupting ends the work with nothing written: files are written whole, at the
 import json
 import platform
 import sys
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,10 +24,8 @@ from errors import InputError
 from files import check_path, is_same_file
 from keypoints import cli, report, results
 from keypoints.coco import SPLITS, check_coco, check_pictures, read_annotations
-from keypoints.coco_ap import choose, coco_figures, detect_all
+from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
 from keypoints.evaluation import compare, keypoint_errors
-from keypoints.formats import to_coco
-from keypoints.whole import persons_of
 from models import ARCHS, open_net
 from models.cache import default_cache_dir
 from pose_detector import PoseDetector
@@ -44,7 +43,13 @@ def parser():
     p.add_argument("--split", choices=SPLITS, default="val", help="(default: val)")
     p.add_argument("--limit", type=cli.positive_int, metavar="N", help="only N pictures, evenly spread over the split (default: all)")
     p.add_argument("--preset", choices=tuple(PRESETS), default="single", help="(default: single)")
-    p.add_argument("--scales", type=scale, nargs="+", metavar="S", help="average the maps of these scales of --short_side")
+    p.add_argument(
+        "--scales",
+        type=partial(cli.bounded_float, least=0.1, most=4, what="scale"),
+        nargs="+",
+        metavar="S",
+        help="average the maps of these scales of --short_side",
+    )
     p.add_argument("--flip", action="store_true", help="average the maps of the picture and of its mirror image")
     cli.add_short_side(p)
     p.add_argument("--out", metavar="FILE", help="write the detections, in the form of a COCO result file (JSON)")
@@ -52,14 +57,6 @@ def parser():
     p.add_argument("--report", metavar="FOLDER", help="make a page of it, with the worst and the best pictures: FOLDER/index.html")
     cli.add_engine_options(p)
     return p
-
-
-def scale(text) -> float:
-    """An argparse type: a scale of --short_side."""
-    value = cli.finite_float(text)
-    if not 0.1 <= value <= 4:
-        raise cli.ArgumentTypeError(f"expected a scale from 0.1 to 4, got {text!r}")
-    return value
 
 
 def check_outputs(options, annotations, folder):
@@ -143,7 +140,7 @@ def evaluate(options):
     if options.limit is not None and options.limit > len(images):
         print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
     found, seconds = detect_all(detector, images, folder)
-    entries = [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)]
+    entries = coco_entries(found)
     comparisons = compare_all(dataset, found)
     document = {
         "run": describe(options, detector, len(images), len(everything["images"])),

@@ -76,12 +76,29 @@ def check_folder(path, option):
         raise InputError(f"{option} {path}: cannot be made ({getattr(error, 'strerror', None) or error}); choose another name") from None
 
 
+def make_folder(path) -> Path:
+    """The folder, made with those around it if it is not there. Raises InputError where it cannot be, or cannot be written to."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: the folder cannot be made ({getattr(error, 'strerror', None) or error}); choose another name or place") from None
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: the folder is not writable; choose another one")
+    return path
+
+
+def real_place(path) -> str:
+    """Where a file is, or would be, behind all links; the name itself where that cannot be told."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):
+        return str(path)
+
+
 def is_same_file(path, other) -> bool:
     """Whether two names mean one file, that is there or would be."""
-    try:
-        return os.path.realpath(path) == os.path.realpath(other)
-    except (OSError, ValueError):
-        return False
+    return real_place(path) == real_place(other)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from coco_data_loader import CocoDataLoader
 from entity import COCO_YEAR
 from errors import InputError
+from files import make_folder
 from keypoints import cli, draw, results, workers
 from keypoints.coco import SPLITS, check_coco, is_trained_on, mask_path
 from keypoints.image import read_image
@@ -92,18 +93,6 @@ def run_all(work, tasks, jobs):
         yield from pool.map(work, tasks, chunksize=CHUNK)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def make_folder(path):
-    """The folder, made if it is not there. Raises InputError where it cannot be, or cannot be written to."""
-    path = Path(path)
-    try:
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: the folder cannot be made ({error.strerror}); check name and permissions") from None
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: the folder is not writable; check its permissions")
-    return path
 
 
 def show_masks(loader, pictures, options):

@@ -32,6 +32,8 @@ TEST = {"iteration": 10, "val_samples": 10, "interval": 5, "val_interval": 5, "l
 def parser():
     p = cli.Parser(prog="train_coco_pose_estimation.py", description=__doc__)
     count, zero = partial(cli.whole_number, least=1), partial(cli.whole_number, least=0)
+    bounds = {"rate": (1e-12, 10), "share": (0, 0.999999), "weight": (0, 1000)}
+    rate, share, weight = (partial(cli.bounded_float, least=least, most=most, what=what) for what, (least, most) in bounds.items())
     p.add_argument("--arch", choices=POSE_ARCHS, default="posenet", help="(default: posenet)")
     cli.add_coco_dir(p)
     p.add_argument("--out", default="result", metavar="FOLDER", help="(default: result)")
@@ -74,25 +76,6 @@ def parser():
     group.add_argument("--communicator", choices=("naive", "flat", "pure_nccl"), help="of ChainerMN, under mpiexec; pure_nccl for GPUs")
     p.set_defaults(prog=p.prog)
     return p
-
-
-def _number(text, least, most, what):
-    value = cli.finite_float(text)
-    if not least <= value <= most or (least == 0 and what == "rate" and value == 0):
-        raise cli.ArgumentTypeError(f"expected a {what} from {least} to {most}, got {text!r}")
-    return value
-
-
-def rate(text) -> float:
-    return _number(text, 0, 10, "rate")
-
-
-def share(text) -> float:
-    return _number(text, 0, 0.999999, "share")
-
-
-def weight(text) -> float:
-    return _number(text, 0, 1000, "weight")
 
 
 def with_defaults(options):

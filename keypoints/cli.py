@@ -12,7 +12,7 @@ from pathlib import Path
 
 from entity import COCO_DIR, STRIDE
 from errors import InputError
-from files import is_same_file
+from files import real_place
 from keypoints.image import MAX_SIDE
 
 ArgumentTypeError = argparse.ArgumentTypeError
@@ -163,21 +163,21 @@ def check_distinct(options, inputs, outputs):
 
     The .bin beside an .xml counts as named.
     """
-    taken = []
+    taken = {}  # where a file is -> the option that names it
     for name in inputs:
         value = getattr(options, name, None)
         for path in value if isinstance(value, list) else [value] if value else []:
-            taken.append((name, path))
+            taken.setdefault(real_place(path), name)
             if str(path).lower().endswith(".xml"):
-                taken.append((name, Path(path).with_suffix(".bin")))
+                taken.setdefault(real_place(Path(path).with_suffix(".bin")), name)
     for name in outputs:
         path = getattr(options, name, None)
         if not path:
             continue
-        for other, used in taken:
-            if is_same_file(path, used):
-                raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
-        taken.append((name, path))
+        place = real_place(path)
+        if place in taken:
+            raise InputError(f"--{name} {path}: this file is in use already ({taken[place]}); choose another name")
+        taken[place] = name
 
 
 def finite_float(text) -> float:
@@ -188,6 +188,14 @@ def finite_float(text) -> float:
         value = math.nan
     if not abs(value) <= 1e6:
         raise ArgumentTypeError(f"expected a number from -1e6 to 1e6, got {text!r}")
+    return value
+
+
+def bounded_float(text, least, most, what="number") -> float:
+    """An argparse type: a number from least to most."""
+    value = finite_float(text)
+    if not least <= value <= most:
+        raise ArgumentTypeError(f"expected a {what} from {least} to {most}, got {text!r}")
     return value
 
 

@@ -13,8 +13,10 @@ from pycocotools.cocoeval import COCOeval
 from tqdm import tqdm
 
 from errors import InputError
+from keypoints.formats import to_coco
 from keypoints.image import read_image
 from keypoints.threads import read_ahead
+from keypoints.whole import persons_of
 
 PERSON = 1  # COCO's category
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
@@ -40,6 +42,11 @@ def coco_figures(dataset, entries) -> dict:
         evaluation.accumulate()
         evaluation.summarize()
     return {name: float(value) if value >= 0 else None for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+
+
+def coco_entries(found) -> list:
+    """Entries of a COCO result file. found: {image id: keypoints.paf.People}."""
+    return [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)]
 
 
 def choose(dataset, limit=None) -> dict:

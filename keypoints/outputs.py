@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from errors import InputError
-from files import check_folder, check_path, is_same_file
+from files import check_folder, check_path, make_folder, real_place
 from keypoints import formats, results, sinks
+from keypoints.cli import changed, check_distinct
 from keypoints.frames import DEFAULT_RATE, Pictures, is_live, open_frames
 from keypoints.live import Live
 from keypoints.video import CODECS, check_video_path
@@ -14,32 +15,30 @@ from keypoints.window import check_screen
 
 FILES = ("json", "jsonl", "csv", "coco_results")  # options that name a file of results
 FOLDERS = ("openpose_json",)  # and a folder
+OUTPUTS = ("out", *FILES, *FOLDERS)
+WEIGHTS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
 
 
-def check_results(options, inputs):
-    """Raise InputError for files of results that cannot be written, or that are in use already."""
-    taken = [("img" if options.img is not None else "input", path) for path in inputs]
-    for name in ("weights", "xml", "bin", "face_weights", "hand_weights"):
-        value = getattr(options, name, None)
-        if value:
-            taken += [(name, value), *([(name, Path(value).with_suffix(".bin"))] if str(value).lower().endswith(".xml") else [])]
-    for name in ("out", *FILES, *FOLDERS):
-        path = getattr(options, name)
-        if path is None:
-            continue
-        if name in FILES:
-            check_path(path, f"--{name}")
-        elif name in FOLDERS or out_kind(path) == "folder":
-            check_folder(path, f"--{name}")
-        for other, used in taken:
-            if is_same_file(path, used):
-                raise InputError(f"--{name} {path}: this file is in use already ({other}); choose another name")
-        taken.append((name, path))
+def named(options) -> list:
+    """What the options name as outputs."""
+    return [getattr(options, name) for name in OUTPUTS if getattr(options, name)]
+
+
+def check_results(options, inputs=()):
+    """Raise InputError for files of results that cannot be written, or that are in use already. inputs: paths of pictures or videos."""
+    for name in FILES:
+        if getattr(options, name) is not None:
+            check_path(getattr(options, name), f"--{name}")
+    for name in FOLDERS if out_kind(options.out) != "folder" else ("out", *FOLDERS):
+        if getattr(options, name) is not None:
+            check_folder(getattr(options, name), f"--{name}")
+    source = "img" if options.img is not None else "input"
+    check_distinct(changed(options, **{source: list(inputs)}), (source, *WEIGHTS), OUTPUTS)
 
 
 def check_options(options):
     """Raise InputError for options that contradict each other, whatever the source is."""
-    check_results(options, [])
+    check_results(options)
     if options.show:
         check_screen()
     kind = out_kind(options.out)
@@ -49,7 +48,7 @@ def check_options(options):
         raise InputError(f"--codec is for --out with a video ({', '.join(CODECS)})")
     if kind == "picture":
         results.check_image_path(options.out)
-    if options.out is None and not options.show and not any(getattr(options, name) for name in (*FILES, *FOLDERS)):
+    if not options.show and not named(options):
         raise InputError("nothing would be written: name --out (a folder, a video), --jsonl, --csv, --openpose_json or another file of results")
     if options.resume and (kind == "video" or options.json):
         raise InputError("--resume cannot continue a video or --json; it is for --out FOLDER, --jsonl, --csv, --coco_results and --openpose_json")
@@ -87,9 +86,9 @@ def check_source(options, source):
     if out_kind(options.out) == "picture":
         raise InputError(f"--out {options.out}: one picture cannot hold many; name a folder or a video ({', '.join(CODECS)})")
     if out_kind(options.out) == "folder" and isinstance(source, Pictures):
-        read = set(map(os.path.realpath, source.paths))
+        read = set(map(real_place, source.paths))
         for path in map(sinks.PictureFolder(options.out).path_of, source.entries()):
-            if os.path.realpath(path) in read:
+            if real_place(path) in read:
                 raise InputError(f"--out {options.out}: {path} would overwrite a picture of --input; choose another folder")
     if options.json:
         raise InputError("--json is for one picture; --jsonl writes a line for each frame")
@@ -100,7 +99,7 @@ def open_sinks(options, source, detector) -> list:
     opened, resume, kind = [], options.resume, out_kind(options.out)
     columns = {"parts": detector.parts, "with_pose": detector.has_pose, "smoothed": options.smooth}
     if kind == "folder":
-        sinks.make_folder(options.out)
+        make_folder(options.out)
         opened.append(sinks.PictureFolder(options.out, resume))
     elif kind == "video":
         opened.append(sinks.VideoSink(options.out, source.rate or DEFAULT_RATE, options.codec, source.live))
@@ -114,7 +113,7 @@ def open_sinks(options, source, detector) -> list:
             print(f"{options.prog}: {note}", file=sys.stderr)
         opened.append(sinks.CocoResults(options.coco_results, resume, coco_ids(getattr(source, "stems", []))))
     if options.openpose_json is not None:
-        sinks.make_folder(options.openpose_json)
+        make_folder(options.openpose_json)
         opened.append(sinks.OpenPoseFolder(options.openpose_json, resume))
     return opened
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from errors import InputError
-from keypoints import outputs, results, sinks
+from files import make_folder
+from keypoints import outputs, results
 from keypoints.cli import changed
 from keypoints.draw import draw_people
 from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live
@@ -60,7 +61,7 @@ def run_on_picture(options, open_detector) -> int:
     if out is not None:
         contents[out] = results.encode_image(out, drawn)
     if options.openpose_json is not None:
-        sinks.make_folder(options.openpose_json)
+        make_folder(options.openpose_json)
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
@@ -169,7 +170,7 @@ def say_done(source, counts, options, tracker, has_pose):
         parts.append(f"{counts['skipped']} were done before")
     if source.live:
         parts.append(f"{source.n_dropped} dropped")
-    written = [str(getattr(options, name)) for name in ("out", *outputs.FILES, *outputs.FOLDERS) if getattr(options, name)]
+    written = list(map(str, outputs.named(options)))
     print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]))
 
 
@@ -196,7 +197,7 @@ def run_on_camera(options, open_detector) -> int:
     try:
         check_screen("the window", "name --out VIDEO (or --jsonl FILE) to run without one; Ctrl-C ends it")
     except InputError as error:
-        if not any(getattr(options, name) for name in ("out", *outputs.FILES, *outputs.FOLDERS)):
+        if not outputs.named(options):
             raise
         show, note = False, f"{options.prog}: {str(error).split(';')[0]}; Ctrl-C ends it"
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from errors import InputError
-from files import read_bytes
+from files import make_folder, read_bytes
 from keypoints.formats import compact, csv_columns, to_coco, to_csv, to_json_line, to_openpose
 from keypoints.frames import frame_key
 from keypoints.results import FORMATS, write_files, write_image
@@ -206,14 +206,6 @@ class VideoSink:
 
     def close(self):
         self.video.close()
-
-
-def make_folder(folder):
-    """Raise InputError where that is impossible."""
-    try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: this folder cannot be made ({error.strerror or error}); choose another name or place") from None
 
 
 def _encoded(text) -> bytes:

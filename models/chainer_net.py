@@ -45,9 +45,15 @@ class TableChain(chainer.Chain):
 
 
 def load_weights(chain, weights):
-    """Give the chain its parameters: {"conv1_1/W": array}, complete (models.weights.read_weights)."""
-    for name, parameter in chain.namedparams():
-        parameter.array = weights[name.lstrip("/")].copy()
+    """Give the chain's convolutions their parameters: {"conv1_1/W": array}, complete (models.weights.read_weights)."""
+    for name, weight in weights.items():
+        parameter_of(chain, name).array = weight.copy()
+
+
+def parameter_of(chain, name):
+    """The chainer.Parameter called like "conv1_1/W"."""
+    layer, part = name.split("/")
+    return getattr(chain[layer], part)
 
 
 class ChainerNet:

@@ -16,9 +16,7 @@ from tqdm import tqdm
 
 from errors import InputError
 from keypoints.coco import check_coco, check_pictures, read_annotations
-from keypoints.coco_ap import choose, coco_figures, detect_all
-from keypoints.formats import to_coco
-from keypoints.whole import persons_of
+from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
 from models import ARCHS, VGG19, chainer_extensions, chainer_snapshot, shapes_of
 from models.chainer_compat import chainer
 from models.chainer_iterator import SampleIterator
@@ -220,7 +218,7 @@ def pictures_to_evaluate(options) -> tuple:
 def average_precision(detector, dataset, folder):
     """AP on the pictures; None where it is not defined."""
     found, _ = detect_all(detector, dataset["images"], folder)
-    return coco_figures(dataset, [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)])["AP"]
+    return coco_figures(dataset, coco_entries(found))["AP"]
 
 
 @contextmanager

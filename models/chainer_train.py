@@ -9,7 +9,7 @@ import numpy as np
 
 from entity import LEARNING
 from models.chainer_compat import chainer
-from models.chainer_net import TableChain
+from models.chainer_net import TableChain, load_weights, parameter_of
 
 F = chainer.functions
 L = chainer.links
@@ -80,15 +80,14 @@ def _normalisation(size, communicator):
 
 
 def plain_weights(chain) -> dict:
-    """{"conv1_1/W": array, ...}: the parameters of the table's convolutions, NumPy float32."""
-    names = {f"/{layer.name}/{part}" for layer in chain.network.layers if layer.op == "conv" for part in "Wb"}
-    return {name.lstrip("/"): _numpy(parameter.array) for name, parameter in chain.namedparams() if name in names}
+    """{"conv1_1/W": array, ...}: the parameters of the table's convolutions in its order, NumPy float32."""
+    names = [f"{layer.name}/{part}" for layer in chain.network.layers if layer.op == "conv" for part in "Wb"]
+    return {name: _numpy(parameter_of(chain, name).array) for name in names}
 
 
 def weights_to_save(chain) -> dict:
-    """What models.weights.write_weights takes, in the table's order."""
-    weights = chain.folded() if isinstance(chain, NormalisedChain) else plain_weights(chain)
-    return {f"{layer.name}/{part}": weights[f"{layer.name}/{part}"] for layer in chain.network.layers if layer.op == "conv" for part in "Wb"}
+    """What models.weights.write_weights takes."""
+    return chain.folded() if isinstance(chain, NormalisedChain) else plain_weights(chain)
 
 
 def _numpy(array):
@@ -224,7 +223,5 @@ def average(ema, chain, decay):
 def make_chain(network, shapes, weights, normalise=False, communicator=None):
     """The chain to train, with its first weights (of the plain table)."""
     chain = NormalisedChain(network, shapes, communicator) if normalise else TableChain(network)
-    for name, weight in weights.items():
-        layer, part = name.split("/")
-        getattr(chain[layer], part).array = weight.copy()
+    load_weights(chain, weights)
     return chain

@@ -3,9 +3,7 @@
 from conftest import SHARED
 
 from keypoints.coco import check_coco, read_annotations
-from keypoints.coco_ap import choose, coco_figures, detect_all
-from keypoints.formats import to_coco
-from keypoints.whole import persons_of
+from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
 
 
 def average_precision(detector) -> float:
@@ -13,4 +11,4 @@ def average_precision(detector) -> float:
     annotations, folder = check_coco(SHARED / "coco", "val")
     dataset = choose(read_annotations(annotations))
     found, _ = detect_all(detector, dataset["images"], folder)
-    return coco_figures(dataset, [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)])["AP"]
+    return coco_figures(dataset, coco_entries(found))["AP"]

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from errors import InputError
+
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
@@ -46,6 +48,15 @@ def run_script(*arguments, cwd=ROOT, env=None, timeout=120):
     return subprocess.run(
         [sys.executable, str(ROOT / script), *rest], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=timeout
     )
+
+
+def assert_input_error(call, *words):
+    """call() raises InputError with one line that holds the words."""
+    with pytest.raises(InputError) as error:
+        call()
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert str(word) in str(error.value)
 
 
 def assert_refused(process, *words):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+from conftest import assert_input_error
 from videos import SIZE_WH, is_red, number_of, turn_mp4, write_pictures, write_video
 
-from errors import InputError
 from keypoints.frames import DEFAULT_RATE, Pictures, Video, find_pictures, is_live, is_video, open_frames
 
 
@@ -17,14 +17,6 @@ def names_and_stems(source):
 
 def opened(*names, **options):
     return open_frames([str(name) for name in names], **options)
-
-
-def assert_refused(call, *words):
-    with pytest.raises(InputError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    for word in words:
-        assert str(word) in str(error.value)
 
 
 # Pictures
@@ -190,7 +182,7 @@ def test_what_is_no_video_is_refused(tmp_path, content):
     path = tmp_path / "v.mp4"
     write_video(path)
     path.write_bytes(path.read_bytes()[:1500] if content is None else content)
-    assert_refused(lambda: opened(path), path)
+    assert_input_error(lambda: opened(path), path)
 
 
 @pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf"), 90000.0])
@@ -229,21 +221,21 @@ def test_bad_inputs(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "binary.txt").write_bytes(bytes(range(256)))
     (tmp_path / "nothing.txt").write_text("# nothing\n")
-    assert_refused(lambda: opened(tmp_path / "gone.png"), "gone.png", "no such")
-    assert_refused(lambda: opened(tmp_path / "empty"), "no pictures")
-    assert_refused(lambda: opened(tmp_path / "nothing.txt"), "no pictures")
-    assert_refused(lambda: opened(tmp_path / "binary.txt"), "binary.txt", "list")
-    assert_refused(lambda: opened(tmp_path / "*.gif"), "no pictures")
-    assert_refused(lambda: opened(tmp_path / "a.png", tmp_path / "v.mp4"), "v.mp4", "a video among 2")
-    assert_refused(lambda: opened(tmp_path / "*"), "v.mp4", "a video among 2")
-    assert_refused(lambda: opened("a\0b"), "--input")
-    assert_refused(lambda: opened("x" * 5000), "--input")
+    assert_input_error(lambda: opened(tmp_path / "gone.png"), "gone.png", "no such")
+    assert_input_error(lambda: opened(tmp_path / "empty"), "no pictures")
+    assert_input_error(lambda: opened(tmp_path / "nothing.txt"), "no pictures")
+    assert_input_error(lambda: opened(tmp_path / "binary.txt"), "binary.txt", "list")
+    assert_input_error(lambda: opened(tmp_path / "*.gif"), "no pictures")
+    assert_input_error(lambda: opened(tmp_path / "a.png", tmp_path / "v.mp4"), "v.mp4", "a video among 2")
+    assert_input_error(lambda: opened(tmp_path / "*"), "v.mp4", "a video among 2")
+    assert_input_error(lambda: opened("a\0b"), "--input")
+    assert_input_error(lambda: opened("x" * 5000), "--input")
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root reads everything")
 def test_unreadable_folder(tmp_path):
     (tmp_path / "locked").mkdir(mode=0)
-    assert_refused(lambda: opened(tmp_path / "locked"), "locked")
+    assert_input_error(lambda: opened(tmp_path / "locked"), "locked")
 
 
 def test_live_names():

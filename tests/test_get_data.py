@@ -4,14 +4,12 @@ import io
 import os
 import subprocess
 import sys
-import threading
 import zipfile
-from http.server import ThreadingHTTPServer
 from typing import ClassVar
 
 import pytest
 from conftest import ROOT
-from test_get_models import TOOLS, Mirror, pytestmark, tool_path  # noqa: F401  (pytestmark: needs a POSIX shell)
+from test_get_models import TOOLS, Mirror, pytestmark, serving, tool_path  # noqa: F401  (pytestmark: needs a POSIX shell)
 
 FILES = {  # of a small COCO, by zip
     "train": [f"train2017/{number:012d}.jpg" for number in range(5)],
@@ -49,17 +47,9 @@ class Zips(Mirror):
 
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Zips)
-    server.release = threading.Event()
-    server.daemon_threads = True
     Zips.contents, Zips.paths, Mirror.requests = {NAMES[key]: zip_of(names) for key, names in FILES.items()}, [], []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.release.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Zips) as address:
+        yield address
 
 
 def get_data(tmp_path, server, *options, kind="good", sizes=None, path=None, counts=None):

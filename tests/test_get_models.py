@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -59,19 +60,28 @@ class Mirror(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
+@contextmanager
+def serving(handler):
+    """`with serving(handler) as address:` an HTTP server on the loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.release = threading.Event()
     server.daemon_threads = True
-    Mirror.requests, Mirror.content = [], CONTENT
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.release.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.release.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def server():
+    Mirror.requests, Mirror.content = [], CONTENT
+    with serving(Mirror) as address:
+        yield address
 
 
 def tool_path(tmp_path, tool):
@@ -183,7 +193,8 @@ def test_it_downloads_and_converts(tmp_path, server):
     [(["--nonsense"], "unknown option --nonsense"), (["--folder"], "--folder needs the name"), (["--folder", "/dev/null/x"], "cannot be written")],
 )
 def test_bad_options(options, words):
-    process = subprocess.run([str(ROOT / "getModels.sh"), "--body", *options], capture_output=True, text=True, timeout=20, check=False)
+    command, environment = [str(ROOT / "getModels.sh"), "--body", *options], {**os.environ, "PYTHON": sys.executable}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
     assert process.returncode in (1, 2)
     assert words in process.stderr
     assert process.stderr.count("\n") == 1

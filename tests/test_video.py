@@ -8,6 +8,7 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
+from conftest import assert_input_error
 from videos import SIZE_WH, fake_main, is_red, number_of, picture, read_video, start_fake, turn_mp4, wait_until, write_pictures, write_video
 
 from errors import InputError
@@ -104,17 +105,9 @@ def test_repeated_frames(tmp_path):
 # Codecs
 
 
-def assert_refused(call, *words):
-    with pytest.raises(InputError) as error:
-        call()
-    assert "\n" not in str(error.value)
-    for word in words:
-        assert str(word) in str(error.value)
-
-
 @pytest.mark.parametrize("codec", ["abc", "abcde", "äöüß", ""])
 def test_codec_needs_four_letters(tmp_path, codec):
-    assert_refused(lambda: check_video_path(tmp_path / "v.mp4", codec), "four letters")
+    assert_input_error(lambda: check_video_path(tmp_path / "v.mp4", codec), "four letters")
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mp4", "mp4v"), (".avi", "MJPG"), (".avi", "XVID"), (".mkv", "mp4v")])
