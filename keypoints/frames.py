@@ -6,6 +6,7 @@ import re
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -74,15 +75,16 @@ class Pictures:
 
 
 class Video:
-    """The frames of a video file, upright as the file says. `failures` has an entry if it ends too early."""
+    """The frames of a video file, here or on a server, upright as the file says. `failures` has an entry if it ends too early."""
 
     live, is_video = False, True
 
     def __init__(self, path):
-        """Raises InputError if it cannot be read, or has no frame."""
-        with open_binary(path, "video") as file:
-            if not file.read(1):
-                raise InputError(f"video {path}: the file is empty; copy or download it again")
+        """path: of a file, or the URL of one. Raises InputError if it cannot be read, or has no frame."""
+        if not is_url(str(path)):
+            with open_binary(path, "video") as file:
+                if not file.read(1):
+                    raise InputError(f"video {path}: the file is empty; copy or download it again")
         self.path, self.failures = str(path), []
         self.capture = open_capture(self.path)
         done, image = self.capture.read() if self.capture.isOpened() else (False, None)
@@ -145,7 +147,15 @@ def opencv_name(path) -> str:
 
 def is_live(names) -> bool:
     """Whether --input names a camera: a number, or a URL."""
-    return len(names) == 1 and (names[0].isdecimal() or re.match(r"\w+://", names[0]) is not None)
+    return len(names) == 1 and (names[0].isdecimal() or is_url(names[0]))
+
+
+def is_url(name) -> bool:
+    return re.match(r"\w+://", name) is not None
+
+
+def is_picture(url) -> bool:
+    return Path(urlsplit(url).path).suffix.lower() in PICTURES
 
 
 def open_frames(names, recursive=False, without=None):

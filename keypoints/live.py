@@ -6,10 +6,23 @@ import time
 import cv2
 
 from errors import InputError
-from keypoints.frames import DEFAULT_RATE, Frame, open_capture
+from keypoints.frames import DEFAULT_RATE, Frame, Video, is_picture, is_url, open_capture
 
 PATIENCE = 5.0  # seconds without a frame until a camera counts as gone
 WAIT = 0.05
+
+
+def open_live(name, as_camera=False):
+    """A Live for a camera's number or a URL. A URL of a file (it has an end) gives its Video, or with as_camera the Video played as a camera.
+
+    Raises InputError if no picture comes.
+    """
+    live = Live(name)
+    if not live.has_end:
+        return live
+    live.close()
+    video = Video(name)
+    return Live(name, video) if as_camera else video
 
 
 class Live:
@@ -38,6 +51,7 @@ class Live:
                 raise InputError(f"{kind} {name}: no picture comes from it; {cure}, or play a file with --input VIDEO")
             rate = self.capture.get(cv2.CAP_PROP_FPS)
             self.rate, self.size_wh = rate if 1 <= rate <= 240 else DEFAULT_RATE, (image.shape[1], image.shape[0])
+            self.has_end = is_url(name) and (is_picture(name) or self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0)
         self.thread = threading.Thread(target=self._play if video is not None else self._watch, daemon=True)
 
     def __len__(self):

@@ -9,7 +9,7 @@ from files import check_folder, check_path, make_folder, real_place
 from keypoints import formats, results, sinks
 from keypoints.cli import changed, check_distinct
 from keypoints.frames import DEFAULT_RATE, Pictures, is_live, open_frames
-from keypoints.live import Live
+from keypoints.live import open_live
 from keypoints.video import CODECS, check_video_path
 from keypoints.window import check_screen
 
@@ -75,7 +75,7 @@ def open_source(options):
     if is_live(options.input):
         if options.resume:
             raise InputError("--resume is for pictures; a camera cannot be asked again")
-        return Live(options.input[0])
+        return open_live(options.input[0])
     without = options.out if out_kind(options.out) == "folder" else None
     return open_frames(options.input, options.recursive, without)
 

@@ -19,7 +19,7 @@ from keypoints.cli import changed
 from keypoints.draw import draw_people
 from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live
 from keypoints.image import read_image
-from keypoints.live import Live
+from keypoints.live import Live, open_live
 from keypoints.threads import read_ahead
 from keypoints.track import Tracker
 from keypoints.window import KEYS, Window, check_screen, show_picture
@@ -203,7 +203,7 @@ def run_on_camera(options, open_detector) -> int:
 
     def open_source(options):
         name = str(options.camera) if options.input is None else options.input
-        return Live(name) if options.input is None or is_live([name]) else Live(name, Video(name))
+        return open_live(name, as_camera=True) if options.input is None or is_live([name]) else Live(name, Video(name))
 
     def open_and_say():
         detector = open_detector()

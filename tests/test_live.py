@@ -2,10 +2,15 @@
 
 import json
 import time
+from contextlib import suppress
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 
+import cv2
 import numpy as np
 import pytest
-from videos import FakeDetector, fake_camera_main, number_of, picture, read_video, write_video
+from test_get_models import serving
+from videos import FakeDetector, fake_camera_main, fake_main, number_of, picture, read_video, write_pictures, write_video
 
 from keypoints.frames import Video
 from keypoints.live import Live
@@ -141,3 +146,73 @@ def test_live_gives_no_frame_twice(tmp_path):
     assert time.monotonic() - begin >= 9 / 50
     assert len(numbers) + live.n_dropped == 10
     live.close()
+
+
+# URLs
+
+
+class Web(SimpleHTTPRequestHandler):
+    """Files of a folder; and /camera, a stream of 30 JPEG pictures as IP cameras send them, 50 per second."""
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        if self.path != "/camera":
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        with suppress(ConnectionError):
+            for number in range(30):
+                jpeg = cv2.imencode(".jpg", picture(number % 20))[1].tobytes()
+                self.wfile.write(f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode() + jpeg + b"\r\n")
+                time.sleep(0.02)
+
+
+@pytest.fixture
+def web(tmp_path, no_screen, monkeypatch):
+    """Address of a server of the folder tmp_path / "web", which holds v.mp4 and a.png."""
+    monkeypatch.setenv("no_proxy", "*")
+    (tmp_path / "web").mkdir()
+    write_video(tmp_path / "web" / "v.mp4", 12, rate=50)
+    write_pictures(tmp_path / "web", ["a.png"])
+    with serving(partial(Web, directory=tmp_path / "web")) as address:
+        yield address
+
+
+@pytest.mark.parametrize(("name", "n_frames"), [("v.mp4", 12), ("a.png?size=full", 1)])
+def test_url_of_a_file_gives_each_of_its_frames(web, tmp_path, capsys, name, n_frames):
+    assert fake_main(["--input", f"{web}/{name}", "--jsonl", tmp_path / "r", "--out", tmp_path / "o"], seconds=0.03) == 0
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert frames == list(range(n_frames))
+    assert len(list((tmp_path / "o").iterdir())) == n_frames
+    assert "dropped" not in capsys.readouterr().out
+
+
+def test_url_of_a_file_can_be_played_as_a_camera(web, tmp_path, capsys):
+    assert fake_camera_main(["--input", f"{web}/v.mp4", "--jsonl", tmp_path / "r"]) == 0
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert frames[-1] == 11
+    assert int(capsys.readouterr().out.split(" dropped")[0].split()[-1]) == 12 - len(frames)
+
+
+@pytest.mark.parametrize("main", [fake_main, fake_camera_main])
+def test_camera_in_the_network(web, tmp_path, capsys, monkeypatch, main):
+    """Its stream ends, as if it had been unplugged: status 1, and what was seen is kept."""
+    monkeypatch.setattr("keypoints.live.PATIENCE", 0.3)
+    assert main(["--input", f"{web}/camera", "--jsonl", tmp_path / "r"]) == 1
+    assert "no picture came" in capsys.readouterr().err
+    frames = [json.loads(line)["frame"] for line in (tmp_path / "r").read_text().splitlines()]
+    assert frames == sorted(set(frames))
+    assert len(frames) >= 10
+
+
+@pytest.mark.parametrize("main", [fake_main, fake_camera_main])
+def test_url_that_does_not_answer(web, tmp_path, capsys, main):
+    assert main(["--input", f"{web}/gone.mp4", "--jsonl", tmp_path / "r"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "gone.mp4: no picture comes from it; check the URL" in error
+    assert not (tmp_path / "r").exists()
