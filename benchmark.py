@@ -43,6 +43,7 @@ from pose_detector import PoseDetector
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PICTURE = Path(__file__).parent / "data" / "people.png"
+REST = 0.2  # seconds
 
 
 def machine() -> str:
@@ -101,12 +102,16 @@ def open_int8(arch, weights, calibration):
 
 
 def medians(jobs, repeats) -> dict:
-    """{name: median milliseconds} of jobs {name: function}, run in turn so that a slow moment of the machine meets all of them."""
-    for job in jobs.values():
-        job()
+    """{name: median milliseconds} of jobs {name: function}, run in turn so that a slow moment of the machine meets all of them.
+
+    Before each turn the threads of the job before may come to rest: those of most engines go on waiting actively for a while, and would
+    take the cores from the next one (PyTorch: 105 ms instead of 14). Then the job's own are woken by a run that does not count.
+    """
     seconds = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
+            time.sleep(REST)
+            job()
             begin = time.perf_counter()
             job()
             seconds[name].append(time.perf_counter() - begin)
