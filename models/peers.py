@@ -1,8 +1,17 @@
-"""The table of a network run by other people's engines, for benchmark.py to measure beside ours. Optional: pip install torch onnx onnxruntime."""
+"""A network by every engine that this machine has, for benchmark.py to measure side by side: ours and, where they are installed, those of others
+(pip install torch onnx onnxruntime).
+"""
+
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
+from errors import InputError
+from keypoints.image import normalise, resize
+from models import ARCHS, open_net, shapes_of
 from models.layers import INPUT, run_layers
+from models.weights import read_weights
 
 
 def torch_net(network, weights):
@@ -86,6 +95,45 @@ def open_peers(network, weights) -> dict:
         except ModuleNotFoundError:
             continue
     return nets
+
+
+def made_up_weights(arch, folder) -> Path:
+    """An npz of seeded random weights for a network of ARCHS."""
+    rng = np.random.default_rng(0)
+    weights = {}
+    for name, shape in shapes_of(arch).items():
+        scale = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0.1
+        weights[name] = (rng.standard_normal(shape) * scale).astype(np.float32)
+    path = Path(folder) / f"{arch}.npz"
+    np.savez(path, **weights)
+    return path
+
+
+def open_nets(arch, calibration) -> dict:
+    """{"Chainer f32": net, "OpenVINO f32": net, ...}: what this machine can run. calibration: pictures for INT8, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = ARCHS[arch].weights or made_up_weights(arch, folder)
+        weights = read_weights(path, shapes_of(arch))
+        nets = {"Chainer f32": open_net(arch, path, engine="chainer"), **open_peers(ARCHS[arch].network, weights)}
+        for precision in ("f32", "bf16"):
+            try:
+                nets[f"OpenVINO {precision}"] = open_net(arch, path, precision=precision)
+            except InputError:  # not in this processor
+                continue
+        if calibration is not None:
+            nets["OpenVINO int8"] = open_int8(arch, weights, calibration)
+    return nets
+
+
+def open_int8(arch, weights, calibration):
+    """The network in INT8, calibrated on pictures. Raises InputError without NNCF."""
+    from models.openvino_int8 import quantise
+    from models.openvino_ir import make_ir
+    from models.openvino_net import OpenVinoNet
+
+    row = ARCHS[arch]
+    inputs = [normalise(resize(picture, (368, 368)), row.scale, row.offset) for picture in calibration]
+    return OpenVinoNet(quantise(make_ir(arch, row, weights), inputs), row.network.outputs)
 
 
 def same(a, b) -> bool:
