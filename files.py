@@ -65,7 +65,7 @@ def check_folder(path, option):
     """Raise InputError if path is no folder that can be written, and none that can be made."""
     path = Path(path)
     try:
-        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+        there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))
         if not there.is_dir():
             raise InputError(f"{option} {path}: expected a folder's name, and {there} is a file")
         if not os.access(there, os.W_OK | os.X_OK):
@@ -88,8 +88,15 @@ def make_folder(path) -> Path:
     return path
 
 
-def real_place(path) -> str:
-    """Where a file is, or would be, behind all links; the name itself where that cannot be told."""
+def real_place(path):
+    """What tells a file from all others, whatever its names: its device and number on the disk, or where it would be, behind all links."""
+    try:
+        status = Path(path).stat()
+        if status.st_ino:
+            return status.st_dev, status.st_ino
+        return os.path.realpath(path)
+    except (OSError, ValueError, RuntimeError):
+        pass
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):

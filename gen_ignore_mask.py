@@ -10,6 +10,7 @@ everybody counts has none, and neither has one without anybody to train on. Mask
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def run_all(work, tasks, jobs):
     pool = ProcessPoolExecutor(jobs, initializer=workers.settle)
     try:
         yield from pool.map(work, tasks, chunksize=CHUNK)
+    except BrokenProcessPool:
+        raise InputError("a process that makes masks has ended by itself (killed, or out of memory); run it again, with fewer --jobs") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -197,7 +197,7 @@ def _expand(name, recursive) -> list:
             return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not _is_hidden(file, path) and file.is_file()]
         if path.exists():
             return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
         raise InputError(f"--input {name}: cannot be read ({getattr(error, 'strerror', None) or error}); check name and permissions") from None
     if glob.has_magic(name):
         found = sorted(Path(file) for file in glob.iglob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
@@ -208,7 +208,7 @@ def _expand(name, recursive) -> list:
 
 def _is_in(path, base, folder) -> bool:
     """Whether the file is in the folder, and the folder in the base."""
-    path, base, folder = path.resolve(), base.resolve(), Path(folder).resolve()
+    path, base, folder = (Path(os.path.realpath(each)) for each in (path, base, folder))  # Path.resolve raises where links go in a circle
     return path.is_relative_to(folder) and base in folder.parents
 
 

@@ -10,6 +10,7 @@ from keypoints.frames import DEFAULT_RATE, Frame, Video, is_picture, is_url, ope
 
 PATIENCE = 5.0  # seconds without a frame until a camera counts as gone
 WAIT = 0.05
+MOST_CAMERAS = 9999  # OpenCV takes numbers from 100 on for other kinds of access, and none that an int does not hold
 
 
 def open_live(name, as_camera=False):
@@ -43,7 +44,7 @@ class Live:
         if video is not None:
             self.rate, self.size_wh, self.capture = video.rate, video.size_wh, video.capture
         else:
-            self.capture = open_capture(int(name) if name.isdecimal() else name)
+            self.capture = open_capture(min(int(name), MOST_CAMERAS) if name.isdecimal() else name)
             done, image = self.capture.read() if self.capture.isOpened() else (False, None)
             if not done:
                 self.capture.release()

@@ -8,7 +8,7 @@ from errors import InputError
 from files import check_folder, check_path, make_folder, real_place
 from keypoints import formats, results, sinks
 from keypoints.cli import changed, check_distinct
-from keypoints.frames import DEFAULT_RATE, Pictures, is_live, open_frames
+from keypoints.frames import DEFAULT_RATE, PICTURES, VIDEOS, Pictures, is_live, open_frames
 from keypoints.live import open_live
 from keypoints.video import CODECS, check_video_path
 from keypoints.window import check_screen
@@ -17,6 +17,7 @@ FILES = ("json", "jsonl", "csv", "coco_results")  # options that name a file of 
 FOLDERS = ("openpose_json",)  # and a folder
 OUTPUTS = ("out", *FILES, *FOLDERS)
 WEIGHTS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
+OTHERS = PICTURES | VIDEOS | {".npz", ".npy", ".xml", ".bin", ".caffemodel", ".prototxt", ".onnx", ".pb", ".h5", ".py"}
 
 
 def named(options) -> list:
@@ -33,7 +34,19 @@ def check_results(options, inputs=()):
         if getattr(options, name) is not None:
             check_folder(getattr(options, name), f"--{name}")
     source = "img" if options.img is not None else "input"
-    check_distinct(changed(options, **{source: list(inputs)}), (source, *WEIGHTS), OUTPUTS)
+    listed = [path for path in options.input or [] if os.path.isfile(path)]  # noqa: PTH113 - Path.is_file raises where a name is too long
+    check_distinct(changed(options, **{source: [*listed, *inputs]}), (source, *WEIGHTS), OUTPUTS)
+
+
+def check_kinds(options):
+    """Raise InputError if a file of results has the name of something else, or of a file that will be written into a folder of results."""
+    for name in FILES:
+        path = Path(getattr(options, name) or "")
+        if path.suffix.lower() in OTHERS:
+            raise InputError(f"--{name} {path}: this is the name of a picture, a video or weights; name a file for results (.json, .jsonl, .csv)")
+        folder = options.openpose_json
+        if folder is not None and path.name.endswith(sinks.OPENPOSE) and real_place(path.parent) == real_place(folder):
+            raise InputError(f"--{name} {path}: --openpose_json writes files of such names there; choose another name")
 
 
 def check_options(options):
@@ -83,6 +96,7 @@ def open_source(options):
 def check_source(options, source):
     """Raise InputError where the source is too much for the outputs, or is one of them."""
     check_results(options, source.paths if isinstance(source, Pictures) else [] if source.live else [source.path])
+    check_kinds(options)
     if out_kind(options.out) == "picture":
         raise InputError(f"--out {options.out}: one picture cannot hold many; name a folder or a video ({', '.join(CODECS)})")
     if out_kind(options.out) == "folder" and isinstance(source, Pictures):
@@ -115,7 +129,25 @@ def open_sinks(options, source, detector) -> list:
     if options.openpose_json is not None:
         make_folder(options.openpose_json)
         opened.append(sinks.OpenPoseFolder(options.openpose_json, resume))
+    if resume and isinstance(source, Pictures):
+        for sink in opened:
+            if getattr(sink, "pictures", None):
+                check_continued(sink, source)
     return opened
+
+
+def check_continued(sink, source):
+    """Raise InputError where a run over other pictures is continued, or over others in between, so that numbers would stand for two pictures."""
+    now = {sinks.encoded(entry.name).decode(): sink.number_of(entry) for entry in source.entries()}
+    for name, number in sink.pictures.items():
+        name = sinks.encoded(name).decode()
+        if name not in now:
+            raise InputError(
+                f"--resume: {sink.file.path} holds {name}, which is not among the pictures now; name another file, or leave --resume out"
+            )
+        if now[name] != number:
+            was = f"{name} was {number} and is now {now[name]}"
+            raise InputError(f"--resume: {sink.file.path}: the pictures' numbers have changed since ({was}); run without --resume")
 
 
 def coco_note(stems):

@@ -20,7 +20,7 @@ from keypoints.draw import draw_people
 from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live
 from keypoints.image import read_image
 from keypoints.live import Live, open_live
-from keypoints.threads import read_ahead
+from keypoints.threads import read_ahead, undivided
 from keypoints.track import Tracker
 from keypoints.window import KEYS, Window, check_screen, show_picture
 
@@ -52,6 +52,7 @@ def run_on_picture(options, open_detector) -> int:
         results.check_image_path(out)
     outputs.check_options(options)
     outputs.check_results(options, [path])
+    outputs.check_kinds(options)
     image = read_image(path)
     detector = opened_detector(options, open_detector)
     found = detector.detect(image)
@@ -130,13 +131,14 @@ def work(source, detector, opened, tracker, window, counts, draws, verbose):
             if tracker is not None:
                 persons = tracker.update(persons, frame.number / DEFAULT_RATE if frame.seconds is None else frame.seconds)
             drawn = draw_people(frame.image, persons) if draws else None
-            for sink in opened:
-                if not sink.has(frame):
-                    sink.write(frame, persons, drawn)
+            with undivided():  # all files have the frame, or none
+                for sink in opened:
+                    if not sink.has(frame):
+                        sink.write(frame, persons, drawn)
+                counts["frames"] += 1
+                counts["people"] += len(persons)
             for line in skipped_lines(persons) if verbose else []:
                 tqdm.write(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}")
-            counts["frames"] += 1
-            counts["people"] += len(persons)
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
             if window is not None and not window.show(frame, drawn):
                 break

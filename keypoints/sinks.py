@@ -1,7 +1,7 @@
 """Where the results of many frames go: files that grow, folders, a video. What is finished is on the disk, whole, at any moment.
 
 A sink has `has(frame)`: whether an earlier run that is continued wrote this frame (its image may be None yet); `write(frame, persons, drawn)`;
-and `close()`.
+and `close()`. Those that write numbers also have `pictures` {name: number}, of an earlier run that is continued, and `number_of(frame)`.
 """
 
 import csv
@@ -16,6 +16,8 @@ from keypoints.formats import compact, csv_columns, to_coco, to_csv, to_json_lin
 from keypoints.frames import frame_key
 from keypoints.results import FORMATS, write_files, write_image
 from keypoints.video import VideoFile
+
+OPENPOSE = "_keypoints.json"  # ends the names of --openpose_json
 
 
 class GrowingFile:
@@ -60,17 +62,28 @@ class GrowingFile:
 class JsonLines:
     """--jsonl: a line for each frame (formats.to_json_line)."""
 
+    BEGINNING = b'{"frame":'  # of each line
+
     def __init__(self, path, resume=False):
-        self.done, keep = set(), b""
+        self.done, self.pictures, keep = set(), {}, b""
         if resume and Path(path).exists():
-            keep = _whole_lines(read_bytes(path, "results"))
+            data = read_bytes(path, "results")
+            keep = _whole_lines(data)
+            cut_off = data[len(keep) :]
+            if not (cut_off.startswith(self.BEGINNING) or self.BEGINNING.startswith(cut_off)):
+                raise _not_ours("--jsonl", path, "its last line")
             for number, line in enumerate(keep.splitlines(), 1):
                 try:
                     record = json.loads(line)
                     self.done.add(frame_key(record["image"], record["frame"], record["seconds"]))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     raise _not_ours("--jsonl", path, f"line {number}") from None
+                if record["seconds"] is None:
+                    self.pictures[record["image"]] = record["frame"]
         self.file = GrowingFile(path, keep)
+
+    def number_of(self, frame):
+        return frame.number
 
     def has(self, frame) -> bool:
         return frame.key in self.done
@@ -87,22 +100,31 @@ class Table:
 
     def __init__(self, path, resume=False, **columns):
         """columns: the arguments of formats.csv_columns."""
-        self.columns, self.done = columns, set()
+        self.columns, self.done, self.pictures = columns, set(), {}
         keep = header = (",".join(csv_columns(**columns)) + "\n").encode()
         if resume and Path(path).exists():
-            keep = _whole_lines(read_bytes(path, "results")) or header
-            if not keep.startswith(header):
+            data = read_bytes(path, "results")
+            if not (data.startswith(header) or header.startswith(data)):
                 raise _not_ours("--csv", path, "its first line")
-            rows = csv.DictReader(io.StringIO(keep.decode(errors="replace")))
-            self.done = {frame_key(row["image"], row["frame"], row["seconds"] or None) for row in rows}
+            keep = _whole_lines(data) or header
+            try:
+                for row in csv.DictReader(io.StringIO(keep.decode(errors="replace"), newline=""), strict=True):
+                    self.done.add(frame_key(row["image"], row["frame"], row["seconds"] or None))
+                    if not row["seconds"]:
+                        self.pictures[row["image"]] = int(row["frame"])
+            except (csv.Error, ValueError, TypeError):
+                raise _not_ours("--csv", path, "one of its lines") from None
         self.file = GrowingFile(path, keep)
+
+    def number_of(self, frame):
+        return frame.number
 
     def has(self, frame) -> bool:
         """A frame without people leaves no trace, and is worked on again."""
-        return _encoded(frame.key).decode() in self.done
+        return encoded(frame.key).decode() in self.done
 
     def write(self, frame, persons, drawn):
-        self.file.add(_encoded(to_csv(frame, persons, **self.columns)))
+        self.file.add(encoded(to_csv(frame, persons, **self.columns)))
 
     def close(self):
         self.file.close()
@@ -115,27 +137,26 @@ class CocoResults:
 
     def __init__(self, path, resume=False, id_of=lambda frame: frame.number):
         """id_of: Frame -> image_id."""
-        self.id_of, self.done, keep = id_of, set(), b"["
+        self.id_of, self.done, self.pictures, keep = id_of, set(), {}, b"["
         if resume and Path(path).exists():
             data = read_bytes(path, "results")
             try:
-                self.done = {(entry["file_name"], entry["image_id"]) for entry in json.loads(data)}
-            except (ValueError, KeyError, TypeError):
+                if not data.lstrip().startswith(b"["):
+                    raise ValueError
+                entries = [(entry["file_name"], entry["image_id"]) for entry in json.loads(data)]
+                self.done, self.pictures = set(entries), dict(entries)
+            except (ValueError, KeyError, TypeError, RecursionError):
                 raise _not_ours("--coco_results", path, "what is in it") from None
             keep = data.rstrip().removesuffix(b"]").rstrip()
-        self.ids = {}  # name of a file -> its image_ids; of a picture just one
-        for name, image_id in self.done:
-            self.ids.setdefault(name, set()).add(image_id)
         self.empty = keep == b"["
         self.file = GrowingFile(path, keep, self.ENDING)
 
     def has(self, frame) -> bool:
         """A frame without people leaves no trace, and is worked on again."""
-        known = self.ids.get(frame.name, set())
-        if frame.seconds is None and known - {self.id_of(frame)}:
-            was = f"{frame.name} was {known.pop()} and is now {self.id_of(frame)}"
-            raise InputError(f"--coco_results: the pictures' numbers have changed since ({was}); run without --resume")
-        return self.id_of(frame) in known
+        return (frame.name, self.id_of(frame)) in self.done
+
+    def number_of(self, frame):
+        return self.id_of(frame)
 
     def write(self, frame, persons, drawn):
         lines = [compact(entry) for entry in to_coco(persons, self.id_of(frame), frame.name)]
@@ -154,7 +175,7 @@ class OpenPoseFolder:
         self.folder, self.resume = Path(folder), resume
 
     def path_of(self, frame):
-        return self.folder / f"{frame.stem}_keypoints.json"
+        return self.folder / f"{frame.stem}{OPENPOSE}"
 
     def has(self, frame) -> bool:
         return self.resume and self.path_of(frame).exists()
@@ -208,9 +229,9 @@ class VideoSink:
         self.video.close()
 
 
-def _encoded(text) -> bytes:
-    """UTF-8, also of names of files that are none."""
-    return text.encode(errors="backslashreplace")
+def encoded(text) -> bytes:
+    """UTF-8, also of names of files that are none, and without carriage returns, which end a line of a table."""
+    return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
 
 
 def _whole_lines(data) -> bytes:

@@ -1,7 +1,9 @@
-"""Reading ahead of the work; and NumPy's matrix products, which are not to fight with the network for the cores."""
+"""Reading ahead of the work; work that Ctrl-C does not divide; NumPy's matrix products, which are not to fight with the network for the cores."""
 
 import queue
+import signal
 import threading
+from contextlib import contextmanager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -21,6 +23,26 @@ def one_blas_thread():
 @cache
 def _controller():
     return ThreadpoolController()
+
+
+@contextmanager
+def undivided():
+    """`with undivided():` Ctrl-C and SIGTERM wait until its end. For short work only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def read_ahead(frames, size=4):

@@ -1,11 +1,15 @@
 """Batches of training samples, in an order and with a randomness that depend on nothing but the seed and the position."""
 
+import os
+import pickle
 import sys
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from tqdm import tqdm
@@ -85,7 +89,11 @@ class SampleIterator(chainer.dataset.Iterator):
 
     @cached_property
     def pool(self):
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _start, (self.dataset,))
+        # By a file: through the pipe on which a new process gets its orders, this one would write for ever to one that dies meanwhile.
+        self.folder = TemporaryDirectory(prefix="samples_", ignore_cleanup_errors=True)
+        path = Path(self.folder.name) / "dataset"
+        path.write_bytes(pickle.dumps(self.dataset))
+        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _start, (path,))
 
     def _warn(self, troubles):
         for trouble in troubles:
@@ -97,6 +105,7 @@ class SampleIterator(chainer.dataset.Iterator):
         if "pool" in self.__dict__:
             self.pool.shutdown(wait=False, cancel_futures=True)
             del self.__dict__["pool"]
+            self.folder.cleanup()
         self.coming.clear()
 
     def serialize(self, serializer):
@@ -116,10 +125,13 @@ def make_sample(dataset, index, seed, position) -> tuple:
     raise InputError(f"{MOST_TRIES} pictures one after another cannot be read; {troubles[-1]}")
 
 
-def _start(dataset):
+def _start(path):
     global _dataset
     workers.settle()
-    _dataset = dataset
+    try:
+        _dataset = pickle.loads(path.read_bytes())
+    except FileNotFoundError:  # the run has ended before this process began
+        os._exit(0)
 
 
 def _make_sample(index, seed, position):

@@ -193,7 +193,7 @@ def listening(stop, prog):
 
     def take(number, _):
         if stop.now is not None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(INTERRUPTED[number])
         stop.now = number
         if prog:
             tqdm.write(f"{prog}: interrupted; this iteration is finished, and a snapshot written (once more: end at once)", file=sys.stderr)

@@ -123,6 +123,49 @@ def test_a_process_that_is_killed_is_one_line(waits):
     iterator.finalize()
 
 
+DYING = """
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from errors import InputError
+from samples import Numbers
+from models.chainer_iterator import SampleIterator
+
+
+def kill_the_first():
+    while True:
+        for number in Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split():
+            if b"spawn_main" in Path(f"/proc/{number}/cmdline").read_bytes():
+                os.kill(int(number), signal.SIGKILL)
+                return
+        time.sleep(0.001)
+
+
+if __name__ == "__main__":
+    dataset = Numbers(100)
+    dataset.weight = bytes(10_000_000)  # more than a pipe holds
+    iterator = SampleIterator(dataset, 4, jobs=2)
+    threading.Thread(target=kill_the_first, daemon=True).start()
+    try:
+        iterator.next()
+    except InputError as error:
+        print(error)
+    iterator.finalize()
+"""
+
+
+@needs_proc
+def test_a_process_that_is_killed_while_it_starts_is_one_line(tmp_path):
+    (tmp_path / "main.py").write_text(DYING)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    process = subprocess.run([sys.executable, str(tmp_path / "main.py")], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.count("\n") == 1
+    assert "ended by itself" in process.stdout
+
+
 MAIN = """
 import signal
 import sys

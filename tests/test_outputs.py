@@ -133,6 +133,28 @@ def test_unwritable_places_are_one_line(place, capsys, line):
     refuse(fake_main, place, capsys, f"--input in {line}", "locked")
 
 
+def test_what_is_not_named_is_not_overwritten_either(place, capsys):
+    """The list itself, weights that are taken without being named, files behind other names, files that will be in a folder."""
+    (place / "list.txt").write_text("in/a.png\n")
+    (place / "hard.jsonl").hardlink_to(place / "in" / "a.png")
+    (place / "one.jsonl").write_text("")
+    (place / "two.csv").hardlink_to(place / "one.jsonl")
+    (place / "circle").symlink_to("circle")
+    for line, *words in (
+        ("--input list.txt --jsonl list.txt", "list.txt", "in use"),
+        ("--input in --jsonl hard.jsonl", "hard.jsonl", "in use"),
+        ("--input in --jsonl one.jsonl --csv two.csv", "two.csv", "in use"),
+        ("--input in --jsonl light_posenet.npz", "name of a picture, a video or weights"),
+        ("--input in --out r --jsonl r.jpg", "name of a picture, a video or weights"),
+        ("--img in/a.png --csv r.mp4", "name of a picture, a video or weights"),
+        ("--input in --openpose_json empty --jsonl empty/a_keypoints.json", "--openpose_json writes files of such names"),
+        ("--input in --out circle", "circle"),
+        ("--input circle --out r", "circle"),
+        ("--input 99999999999999999999 --jsonl r", "99999999999999999999"),
+    ):
+        refuse(fake_main, place, capsys, line, *words, detector=Never())
+
+
 def test_weights_are_not_overwritten(place, capsys):
     (place / "w.npz").write_bytes(b"weights")
     refuse(pose_detector.main, place, capsys, "lightposenet w.npz --input in --jsonl w.npz", "w.npz", "in use")

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import signal
 
 import cv2
 import numpy as np
@@ -11,11 +12,13 @@ import pytest
 from videos import fake_main, fake_person, picture, start_fake, wait_until, write_pictures, write_video
 
 from errors import InputError
+from keypoints.formats import csv_columns
 from keypoints.frames import Frame
 from keypoints.sinks import CocoResults, GrowingFile, JsonLines, OpenPoseFolder, PictureFolder, Table, VideoSink
 
 NAMES = [f"{i:02d}.png" for i in range(20)]
 OUTPUTS = {"out": "drawn", "jsonl": "r.jsonl", "csv": "r.csv", "coco_results": "r.json", "openpose_json": "op"}
+CSV_HEADER = ",".join(csv_columns(parts=(), with_pose=True, smoothed=False)) + "\n"
 
 
 @pytest.fixture
@@ -128,7 +131,7 @@ def test_resume_of_each_output_alone(pictures, tmp_path, name, capsys):
     assert f"{20 - n_empty} were done before" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ['ä,b"c.png', os.fsdecode(b"\xff\xfe.png")])
+@pytest.mark.parametrize("name", ['ä,b"c.png', "1\r.png", "1\r\n.png", os.fsdecode(b"\xff\xfe.png")])
 def test_resume_knows_names_of_any_kind(tmp_path, name):
     """Also such as are no UTF-8: nothing is written twice."""
     write_pictures(tmp_path / "in", ["0.png", "1.png"])
@@ -172,6 +175,13 @@ def test_resume_of_a_video(tmp_path):
         ("coco_results", '[{"image_id": 1, "category_id": 1}]\n'),
         ("jsonl", '{"frame": [], "image": {}, "seconds": "x"}\nx\n'),
         ("csv", "frame,image,seconds\n1,2,3\n"),
+        *((option, content) for option in ("jsonl", "csv") for content in ("a diary without an end", '{"people":[]}')),
+        *(("coco_results", content) for content in ("{}", '""', "{}\n", "")),
+        *((option, "[" * 100_000) for option in ("jsonl", "coco_results")),
+        ("jsonl", "[" * 100_000 + "\n"),
+        ("csv", CSV_HEADER + "0,a" + "b" * 200_000 + ",\n"),
+        ("csv", CSV_HEADER + '0,"a.png,\n'),
+        ("csv", CSV_HEADER + "first,a.png,\n"),
     ],
 )
 def test_resume_refuses_foreign_files(pictures, tmp_path, capsys, option, content):
@@ -185,10 +195,44 @@ def test_resume_refuses_foreign_files(pictures, tmp_path, capsys, option, conten
     assert path.read_text(encoding="latin-1") == content
 
 
+@pytest.mark.parametrize("name", ["jsonl", "csv", "coco_results"])
+@pytest.mark.parametrize("change", ["gone", "before"])
+def test_resume_refuses_results_of_other_pictures(tmp_path, capsys, name, change):
+    """A number would stand for two pictures."""
+    write_pictures(tmp_path / "in", ["b.png", "c.png"])
+    (tmp_path / "in" / "b.png").write_bytes((tmp_path / "in" / "c.png").read_bytes())  # with a person
+    assert fake_main(arguments(tmp_path / "in", tmp_path / "r", [name])) == 0
+    before = (tmp_path / "r" / OUTPUTS[name]).read_bytes()
+    (tmp_path / "in" / "b.png").rename(tmp_path / "in" / ("d.png" if change == "gone" else "a.png"))
+    if change == "before":
+        write_pictures(tmp_path / "in", ["b.png"])
+    assert fake_main([*arguments(tmp_path / "in", tmp_path / "r", [name]), "--resume"]) == 2
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert ("b.png, which is not among the pictures now" if change == "gone" else "numbers have changed since") in errors
+    assert (tmp_path / "r" / OUTPUTS[name]).read_bytes() == before
+
+
 def test_results_of_other_options_are_not_continued(tmp_path):
     Table(tmp_path / "r.csv", parts=()).close()
     with pytest.raises(InputError, match="same options"):
         Table(tmp_path / "r.csv", resume=True, parts=("face",))
+
+
+def test_ctrl_c_divides_no_frame(pictures, tmp_path, monkeypatch, capsys):
+    """It comes while the third frame is written to the first of two files: the second one gets it as well, and it is counted."""
+    write = JsonLines.write
+
+    def interrupted(self, frame, *arguments):
+        write(self, frame, *arguments)
+        if frame.number == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(JsonLines, "write", interrupted)
+    assert fake_main(arguments(pictures, tmp_path / "r", ["jsonl", "openpose_json"])) == 130
+    results = read_results(tmp_path / "r")
+    assert len(results["jsonl"]) == len(results["op"]) == 3
+    assert capsys.readouterr().out.startswith("3 pictures")
 
 
 # Whole at any moment
