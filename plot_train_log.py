@@ -10,7 +10,7 @@ from pathlib import Path
 from errors import InputError
 from files import check_path, is_same_file
 from keypoints import cli
-from keypoints.curves import plot_log, read_log
+from keypoints.curves import is_number, plot_log, read_log
 
 FORMATS = (".png", ".pdf", ".svg", ".jpg")
 
@@ -33,8 +33,9 @@ def plot(options):
     check_path(out, "--out")
     plot_log(logs, out)
     last = next(iter(logs.values()))[-1]
-    figures = ", ".join(f"{key} {value:.5g}" for key, value in last.items() if key in ("main/loss", "val/loss", "AP") and value is not None)
-    print(f"{out}: {sum(map(len, logs.values()))} entries; iteration {last['iteration']}: {figures}")
+    figures = ", ".join(f"{key} {value:.5g}" for key, value in last.items() if key in ("main/loss", "val/loss", "AP") and is_number(value))
+    n_entries = sum(map(len, logs.values()))
+    print(f"{out}: {n_entries} {'entry' if n_entries == 1 else 'entries'}; iteration {last['iteration']}{f': {figures}' if figures else ''}")
 
 
 def main(argv=None) -> int:

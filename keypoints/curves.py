@@ -6,6 +6,7 @@ from errors import InputError
 from files import atomic_file, read_bytes
 
 PLOTS = (("loss", ("main/loss", "val/loss")), ("PAFs", ("main/paf", "val/paf")), ("heatmaps", ("main/heat", "val/heat")), ("AP", ("AP",)))
+MOST = 1e300  # of a value in a log
 LABELS = {"main": "training", "val": "validation", "AP": "AP"}
 
 
@@ -17,11 +18,18 @@ def read_log(path) -> list:
         if isinstance(error, InputError):
             raise
         raise InputError(f"log {path}: expected the JSON file `log` of a training run, got something else; name OUT/log") from None
-    if not isinstance(log, list) or not all(isinstance(entry, dict) and type(entry.get("iteration")) is int for entry in log):
+    if not isinstance(log, list) or not all(
+        isinstance(entry, dict) and type(entry.get("iteration")) is int and is_number(entry["iteration"]) for entry in log
+    ):
         raise InputError(f"log {path}: expected a list of entries with an iteration each, got other JSON; name the file `log` of a training run")
-    if not any(key in entry for entry in log for _, keys in PLOTS for key in keys):
+    if not any(is_number(entry.get(key)) for entry in log for _, keys in PLOTS for key in keys):
         raise InputError(f"log {path}: nothing is in it yet; wait for the run's first entry (--log_interval)")
     return log
+
+
+def is_number(value) -> bool:
+    """Whether it can be drawn: null, text, NaN and what a broken file holds cannot."""
+    return isinstance(value, int | float) and abs(value) <= MOST
 
 
 def plot_log(logs, path):
@@ -29,18 +37,22 @@ def plot_log(logs, path):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    plots = [(title, keys) for title, keys in PLOTS if any(key in entry for entries in logs.values() for entry in entries for key in keys)]
+    def has_any(keys):
+        return any(is_number(entry.get(key)) for entries in logs.values() for entry in entries for key in keys)
+
+    plots = [(title, keys) for title, keys in PLOTS if has_any(keys)]
     figure = Figure(figsize=(5 * max(1, len(plots)), 4), layout="constrained")
     FigureCanvasAgg(figure)
     for number, (title, keys) in enumerate(plots, 1):
         axes = figure.add_subplot(1, len(plots), number, title=title, xlabel="iteration")
         for name, entries in logs.items():
             for key in keys:
-                points = [(entry["iteration"], entry[key]) for entry in entries if isinstance(entry.get(key), int | float)]
+                points = [(entry["iteration"], entry[key]) for entry in entries if is_number(entry.get(key))]
                 if points:
                     label = LABELS[key.split("/")[0]] if len(logs) == 1 else f"{name}, {LABELS[key.split('/')[0]]}"
                     axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None, label=label)
         axes.grid(alpha=0.3)
+        axes.margins(0.1)
         axes.set_ylim(bottom=0)
         axes.legend()
     with atomic_file(path, path.suffix) as part:

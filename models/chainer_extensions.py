@@ -20,13 +20,16 @@ MODEL = "model_iter_{}"
 
 
 class Every:
-    """The trigger of every `period`-th iteration. It has no state, so a run resumed between two of them keeps to the same iterations."""
+    """The trigger of iterations that are a multiple of one of the periods, and of the last one. It has no state, so a run resumed between two of
+    them keeps to the same iterations.
+    """
 
-    def __init__(self, period):
-        self.period = period
+    def __init__(self, *periods, last=None):
+        self.periods, self.last = periods, last
 
     def __call__(self, trainer):
-        return trainer.updater.iteration % self.period == 0
+        iteration = trainer.updater.iteration
+        return iteration == self.last or any(iteration % period == 0 for period in self.periods)
 
 
 class Validation(chainer.training.extensions.Evaluator):

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -127,8 +128,13 @@ def resume(options, trainer, same):
 
 def add_log(trainer, options):
     """LogReport, whose entries are in the snapshots."""
-    log = chainer_extensions.Every(options.log_interval)
-    trainer.extend(chainer.training.extensions.LogReport(trigger=log, filename="log", postprocess=rounded), name="LogReport")
+    trainer.extend(chainer.training.extensions.LogReport(trigger=when_to_log(options), filename="log", postprocess=rounded), name="LogReport")
+
+
+def when_to_log(options):
+    """Also at every validation and AP, so that each stands at its own iteration, and at the end."""
+    periods = (options.log_interval, options.val_interval, options.eval_interval)
+    return chainer_extensions.Every(*filter(None, periods), last=options.iteration)
 
 
 def rounded(entry):
@@ -154,7 +160,7 @@ def add_validation(trainer, options, datasets, chain, device, communicator):
 def add_extensions(trainer, options, net, same, detector_of):
     """On the first process: log, table, bar, curves, AP, models and snapshots. net: what is saved, as a network."""
     extensions, every = chainer.training.extensions, chainer_extensions.Every
-    log, models = every(options.log_interval), every(options.interval)
+    log, models = when_to_log(options), every(options.interval)
     trainer.extend(extensions.observe_value("rate", lambda t: t.updater.rate_of(max(t.updater.iteration - 1, 0))), trigger=log)
     trainer.extend(chainer_extensions.DataWait(), trigger=log)
     trainer.extend(chainer_extensions.Finite(), trigger=log)
@@ -233,4 +239,5 @@ def finish(trainer, options, begin, stop):
     if iteration % options.val_interval:
         trainer.get_extension("curves")(trainer)
     what = "done" if stop.now is None else "interrupted; --resume continues"
-    print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {chainer_extensions.MODEL.format(iteration)}, log, loss.png")
+    written = [name for name in (chainer_extensions.MODEL.format(iteration), "log", "loss.png") if (Path(options.out) / name).is_file()]
+    print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {', '.join(written)}")

@@ -1,6 +1,7 @@
 """plot_train_log.py: the curves of one run and of several, and logs that are none."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -55,6 +56,16 @@ def test_a_log_of_one_entry_and_numbers_that_are_none(tmp_path):
     (tmp_path / "log").write_text('[{"iteration": 1, "main/loss": NaN}, {"iteration": 2, "main/loss": 1e300}, {"iteration": 3, "main/loss": null}]')
     assert plot_train_log.main([str(tmp_path)]) == 0
     assert size_of(tmp_path / "loss.png") == (500, 400)
+
+
+@pytest.mark.parametrize("value", ['"x"', "[1]", "{}", "null", "1" + 400 * "0", "NaN", "1e308", "-Infinity"])
+def test_what_cannot_be_drawn_is_left_out(tmp_path, capsys, value):
+    (tmp_path / "log").write_text(f'[{{"iteration": 1, "main/loss": 2.0}}, {{"iteration": 2, "main/loss": {value}, "AP": {value}}}]')
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert plot_train_log.main([str(tmp_path)]) == 0
+    assert size_of(tmp_path / "loss.png") == (500, 400)
+    assert capsys.readouterr().out == f"{tmp_path / 'loss.png'}: 2 entries; iteration 2\n"
 
 
 def test_an_existing_picture_stays_where_the_log_is_none(tmp_path):

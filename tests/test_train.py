@@ -71,9 +71,20 @@ def test_a_run_in_two_parts_is_the_run_in_one(coco, tmp_path, narrow, case):
     shutil.copy(one / "snapshot_iter_3", two)
     assert train(coco, two, *options, "--resume", "--loaderjob", int(case == "adam")) == 0
     assert_same_run(one, two, 5)
-    assert [entry["iteration"] for entry in log_of(one)] == [2, 4]
+    assert [entry["iteration"] for entry in log_of(one)] == [2, 4, 5]
     before, after = weights_of(one / "model_iter_3"), weights_of(one / "model_iter_5")
     assert all((before[name] != after[name]).any() for name in before if name.endswith("/W"))
+
+
+def test_each_validation_is_logged_at_its_own_iteration_and_so_is_the_end(coco, tmp_path):
+    logs = []
+    for name, interval in (("each", 1), ("seldom", 5)):
+        assert train(coco, tmp_path / name, "--iteration", 7, "--val_interval", 3, "--log_interval", interval) == 0
+        logs.append({entry["iteration"]: entry for entry in log_of(tmp_path / name)})
+    each, seldom = logs
+    assert list(seldom) == [3, 5, 6, 7]
+    assert [n for n in seldom if "val/loss" in seldom[n]] == [n for n in each if "val/loss" in each[n]] == [3, 6]
+    assert all(seldom[n]["val/loss"] == each[n]["val/loss"] for n in (3, 6))
 
 
 def test_a_run_that_was_at_its_end_goes_on(coco, tmp_path):
