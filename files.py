@@ -1,4 +1,4 @@
-"""Files: read one or say in one line why not; write one whole or not at all."""
+"""Files: read one, here or on a server, or say in one line why not; write one whole or not at all."""
 
 import contextlib
 import errno
@@ -8,8 +8,11 @@ import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from errors import InputError
+
+TIMEOUT = 10  # seconds without a word from a server
 
 _counter = itertools.count()  # of the part files of this process
 
@@ -21,6 +24,46 @@ def read_bytes(path, what, cure="check the name") -> bytes:
             return file.read()
         except OSError as error:
             raise InputError(f"{what} {path}: not readable ({error.strerror}); check the disk, or name another file") from None
+
+
+def is_url(name) -> bool:
+    return re.match(r"\w+://", str(name)) is not None
+
+
+def fetch(url, what) -> bytes:
+    """What a server gives for a URL (http, https). Raises InputError, also where it breaks off."""
+    try:
+        return _read_url(url)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{what} {url}: cannot be fetched ({error}); check the URL, or try again") from None
+
+
+def why_not(url) -> str:
+    """What keeps a server (http, https) from answering, in a few words; "" if nothing does, or nobody knows."""
+    try:
+        _read_url(url, 1)
+    except (OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _read_url(url, n_bytes=None) -> bytes:
+    """Raises OSError or ValueError, whose text says why."""
+    from http.client import HTTPException  # these take 50 ms, and are seldom needed
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    if urlsplit(url).scheme.lower() not in ("http", "https"):
+        raise ValueError("expected http:// or https://")
+    try:
+        with urlopen(url, timeout=TIMEOUT) as answer:
+            return answer.read(n_bytes)
+    except HTTPError as error:
+        raise OSError(f"HTTP {error.code}: {error.reason}") from None
+    except HTTPException as error:  # it broke off, or is no HTTP
+        raise OSError(str(error) or type(error).__name__) from None
+    except OSError as error:
+        raise OSError(str(getattr(error, "reason", error))) from None
 
 
 def open_binary(path, what, cure="check the name"):

@@ -2,17 +2,16 @@
 
 import glob
 import os
-import re
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import cv2
 import numpy as np
 
 from errors import InputError
-from files import open_binary, read_bytes
+from files import TIMEOUT, is_url, open_binary, read_bytes
 from keypoints.image import read_image
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -81,7 +80,7 @@ class Video:
 
     def __init__(self, path):
         """path: of a file, or the URL of one. Raises InputError if it cannot be read, or has no frame."""
-        if not is_url(str(path)):
+        if not is_url(path):
             with open_binary(path, "video") as file:
                 if not file.read(1):
                     raise InputError(f"video {path}: the file is empty; copy or download it again")
@@ -130,6 +129,10 @@ def open_capture(name):
     name = opencv_name(name) if isinstance(name, str) else name
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if is_url(name):  # the level stays: it would say so in the middle of the work, when the server is silent
+        return cv2.VideoCapture(
+            name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * TIMEOUT]
+        )
     try:
         return cv2.VideoCapture(name)
     finally:
@@ -146,16 +149,19 @@ def opencv_name(path) -> str:
 
 
 def is_live(names) -> bool:
-    """Whether --input names a camera: a number, or a URL."""
-    return len(names) == 1 and (names[0].isdecimal() or is_url(names[0]))
+    """Whether --input names a camera: a number, or a URL, which may also be a video's."""
+    return len(names) == 1 and (names[0].isdecimal() or (is_url(names[0]) and not is_picture_url(names[0])))
 
 
-def is_url(name) -> bool:
-    return re.match(r"\w+://", name) is not None
+def is_picture_url(name) -> bool:
+    return is_url(name) and Path(_path_of(name)).suffix.lower() in PICTURES
 
 
-def is_picture(url) -> bool:
-    return Path(urlsplit(url).path).suffix.lower() in PICTURES
+def _path_of(url):
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:  # no URL after all
+        return ""
 
 
 def open_frames(names, recursive=False, without=None):
@@ -164,6 +170,8 @@ def open_frames(names, recursive=False, without=None):
     recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
     Raises InputError where there is nothing, or a mixture.
     """
+    if len(names) == 1 and is_picture_url(names[0]):
+        return Pictures(names, [Path(_path_of(names[0])).stem])
     paths = {}  # each once -> the part of it that is left out of the results' names
     for name in names:
         for path, base in _expand(name, recursive):

@@ -10,7 +10,7 @@ import numpy as np
 
 from entity import STRIDE
 from errors import InputError
-from files import read_bytes
+from files import fetch, is_url, read_bytes
 
 MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
@@ -19,13 +19,14 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_image(path, turn=True) -> np.ndarray:
-    """The picture in a file, (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK are converted, transparency lies on white.
+    """The picture in a file, or behind a URL (http, https): (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK are converted,
+    transparency lies on white.
 
     turn=False: as it is stored, which is how COCO's annotators saw it.
 
     Raises InputError for a file that is missing, no picture, or cut off.
     """
-    data = read_bytes(path, "picture")
+    data = fetch(str(path), "picture") if is_url(path) else read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):

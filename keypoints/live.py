@@ -6,7 +6,8 @@ import time
 import cv2
 
 from errors import InputError
-from keypoints.frames import DEFAULT_RATE, Frame, Video, is_picture, is_url, open_capture
+from files import is_url, why_not
+from keypoints.frames import DEFAULT_RATE, Frame, Video, open_capture
 
 PATIENCE = 5.0  # seconds without a frame until a camera counts as gone
 WAIT = 0.05
@@ -49,10 +50,12 @@ class Live:
             if not done:
                 self.capture.release()
                 kind, cure = ("camera", "plug it in, or try another number") if name.isdecimal() else ("stream", "check the URL")
-                raise InputError(f"{kind} {name}: no picture comes from it; {cure}, or play a file with --input VIDEO")
+                reason = why_not(name) if name.lower().startswith("http") else ""
+                said = f" ({reason})" if reason else ""
+                raise InputError(f"{kind} {name}: no picture comes from it{said}; {cure}, or play a file with --input VIDEO")
             rate = self.capture.get(cv2.CAP_PROP_FPS)
             self.rate, self.size_wh = rate if 1 <= rate <= 240 else DEFAULT_RATE, (image.shape[1], image.shape[0])
-            self.has_end = is_url(name) and (is_picture(name) or self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0)
+            self.has_end = is_url(name) and self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         self.thread = threading.Thread(target=self._play if video is not None else self._watch, daemon=True)
 
     def __len__(self):

@@ -17,7 +17,7 @@ from files import make_folder
 from keypoints import outputs, results
 from keypoints.cli import changed
 from keypoints.draw import draw_people
-from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live
+from keypoints.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live, is_picture_url
 from keypoints.image import read_image
 from keypoints.live import Live, open_live
 from keypoints.threads import read_ahead, undivided
@@ -39,7 +39,7 @@ def run(options, open_detector) -> int:
 
 
 def is_one_picture(names) -> bool:
-    return len(names) == 1 and Path(names[0]).suffix.lower() in PICTURES and Path(names[0]).is_file()
+    return len(names) == 1 and (is_picture_url(names[0]) or (Path(names[0]).suffix.lower() in PICTURES and Path(names[0]).is_file()))
 
 
 def run_on_picture(options, open_detector) -> int:

@@ -5,12 +5,13 @@ import time
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from test_get_models import serving
-from videos import FakeDetector, fake_camera_main, fake_main, number_of, picture, read_video, write_pictures, write_video
+from videos import SIZE_WH, FakeDetector, fake_camera_main, fake_main, number_of, picture, read_video, write_pictures, write_video
 
 from keypoints.frames import Video
 from keypoints.live import Live
@@ -152,16 +153,22 @@ def test_live_gives_no_frame_twice(tmp_path):
 
 
 class Web(SimpleHTTPRequestHandler):
-    """Files of a folder; and /camera, a stream of 30 JPEG pictures as IP cameras send them, 50 per second."""
+    """Files of a folder; /cut.png breaks off; and /camera, a stream of 30 JPEG pictures as IP cameras send them, 50 per second."""
 
     def log_message(self, *_):
         pass
 
     def do_GET(self):
-        if self.path != "/camera":
+        if self.path not in ("/camera", "/cut.png"):
             super().do_GET()
             return
         self.send_response(200)
+        if self.path == "/cut.png":
+            png = (Path(self.directory) / "a.png").read_bytes()
+            self.send_header("Content-Length", str(len(png)))
+            self.end_headers()
+            self.wfile.write(png[:-50])
+            return
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
         self.end_headers()
         with suppress(ConnectionError):
@@ -182,13 +189,39 @@ def web(tmp_path, no_screen, monkeypatch):
         yield address
 
 
-@pytest.mark.parametrize(("name", "n_frames"), [("v.mp4", 12), ("a.png?size=full", 1)])
-def test_url_of_a_file_gives_each_of_its_frames(web, tmp_path, capsys, name, n_frames):
-    assert fake_main(["--input", f"{web}/{name}", "--jsonl", tmp_path / "r", "--out", tmp_path / "o"], seconds=0.03) == 0
+def test_url_of_a_video_gives_each_of_its_frames(web, tmp_path, capsys):
+    assert fake_main(["--input", f"{web}/v.mp4", "--jsonl", tmp_path / "r", "--out", tmp_path / "o"], seconds=0.03) == 0
     frames = [json.loads(line)["frame"] for line in (tmp_path / "r").read_text().splitlines()]
-    assert frames == list(range(n_frames))
-    assert len(list((tmp_path / "o").iterdir())) == n_frames
+    assert frames == list(range(12))
+    assert len(list((tmp_path / "o").iterdir())) == 12
     assert "dropped" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.png?size=full", "%61.png"])
+def test_url_of_a_picture_is_a_picture(web, tmp_path, capsys, name):
+    assert fake_main(["--input", f"{web}/{name}", "--jsonl", tmp_path / "r", "--out", tmp_path / "o"]) == 0
+    assert capsys.readouterr().out.startswith("1 picture, ")
+    (line,) = (tmp_path / "r").read_text().splitlines()
+    assert json.loads(line) | {"people": []} == json.loads(
+        f'{{"frame": 0, "image": "{web}/{name}", "seconds": null, "width": {SIZE_WH[0]}, "height": {SIZE_WH[1]}, "people": []}}'
+    )
+    assert [path.stem for path in (tmp_path / "o").iterdir()] == ["a"]
+    for option in ("--img", "--input"):
+        assert fake_main([option, f"{web}/{name}", "--out", tmp_path / "o.png", "--json", tmp_path / "o.json"]) == 0
+        assert json.loads((tmp_path / "o.json").read_text())["width"] == SIZE_WH[0]
+
+
+@pytest.mark.parametrize(("name", "words"), [("cut.png", ["cut.png: cannot be fetched", "IncompleteRead"]), ("gone.png", ["HTTP 404"])])
+def test_url_of_a_picture_that_cannot_be_had(web, tmp_path, capsys, name, words):
+    for status, options in (
+        (2, ["--img", f"{web}/{name}", "--out", tmp_path / "o.png"]),
+        (1, ["--input", f"{web}/{name}", "--jsonl", tmp_path / "r"]),
+    ):
+        assert fake_main(options) == status
+        error = capsys.readouterr().err
+        assert error.count("\n") == status % 2 + 1  # of several, how many is said too
+        assert all(word in error for word in words)
+    assert not (tmp_path / "o.png").exists()
 
 
 def test_url_of_a_file_can_be_played_as_a_camera(web, tmp_path, capsys):
@@ -214,5 +247,5 @@ def test_url_that_does_not_answer(web, tmp_path, capsys, main):
     assert main(["--input", f"{web}/gone.mp4", "--jsonl", tmp_path / "r"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "gone.mp4: no picture comes from it; check the URL" in error
+    assert "gone.mp4: no picture comes from it (HTTP 404: File not found); check the URL" in error
     assert not (tmp_path / "r").exists()
