@@ -41,13 +41,13 @@ def fetch(url, what) -> bytes:
 def why_not(url) -> str:
     """What keeps a server (http, https) from answering, in a few words; "" if nothing does, or nobody knows."""
     try:
-        _read_url(url, 1)
+        _read_url(url, 1, timeout=3)
     except (OSError, ValueError) as error:
         return str(error)
     return ""
 
 
-def _read_url(url, n_bytes=None) -> bytes:
+def _read_url(url, n_bytes=None, timeout=TIMEOUT) -> bytes:
     """Raises OSError or ValueError, whose text says why."""
     from http.client import HTTPException  # these take 50 ms, and are seldom needed
     from urllib.error import HTTPError
@@ -56,7 +56,7 @@ def _read_url(url, n_bytes=None) -> bytes:
     if urlsplit(url).scheme.lower() not in ("http", "https"):
         raise ValueError("expected http:// or https://")
     try:
-        with urlopen(url, timeout=TIMEOUT) as answer:
+        with urlopen(url, timeout=timeout) as answer:
             return answer.read(n_bytes)
     except HTTPError as error:
         raise OSError(f"HTTP {error.code}: {error.reason}") from None

@@ -215,7 +215,7 @@ def test_url_of_a_picture_is_a_picture(web, tmp_path, capsys, name):
 def test_url_of_a_picture_that_cannot_be_had(web, tmp_path, capsys, name, words):
     for status, options in (
         (2, ["--img", f"{web}/{name}", "--out", tmp_path / "o.png"]),
-        (1, ["--input", f"{web}/{name}", "--jsonl", tmp_path / "r"]),
+        (1, ["--input", f"{web}/{name}", "--out", tmp_path / "o"]),
     ):
         assert fake_main(options) == status
         error = capsys.readouterr().err
