@@ -98,6 +98,8 @@ def check_path(path, option):
             raise OSError(errno.ENAMETOOLONG, "the name is too long")
         if not os.access(target.parent, os.W_OK | os.X_OK):
             raise InputError(f"{option} {path}: the folder {target.parent} is not writable; choose another one")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise InputError(f"{option} {path}: the file is there and must not be written to; choose another name, or remove it")
     except InputError:
         raise
     except (OSError, ValueError, RuntimeError) as error:

@@ -187,7 +187,8 @@ def watch(net) -> list:
 
     def compile_model(model, *rest):
         compiled = core.compile_model(model, *rest)
-        compilations.append((tuple(model.input("data").shape), compiled))
+        sizes = model.input("data").partial_shape
+        compilations.append((tuple(size.get_length() if size.is_static else -1 for size in sizes), compiled))
         return compiled
 
     net.core = SimpleNamespace(compile_model=compile_model)
@@ -202,20 +203,49 @@ def run_and_ask(net, x, *names):
     return answer, *(compiled.get_property(name) for name in names)
 
 
-def test_compiled_once_per_shape():
-    net = light_net()
+def per_shape_net(**options):
+    """An OpenVinoNet that compiles per shape, as for other devices than a CPU."""
+    net = light_net(**options)
+    net.any_shape = False
+    return net
+
+
+@pytest.mark.parametrize("any_shape", [True, False])
+def test_compiled_once(any_shape):
+    """For all shapes on a CPU, otherwise for each."""
+    net = light_net() if any_shape else per_shape_net()
     compilations = watch(net)
     shapes = [(1, 3, 16, 24), (1, 3, 24, 16), (2, 3, 16, 24)]
     for _ in range(3):
         for shape in shapes:
             net(noise(shape))
-    assert [shape for shape, _ in compilations] == shapes
-    assert net.n_compiled == 3
+    expected = [(-1, 3, -1, -1)] if any_shape else shapes
+    assert [shape for shape, _ in compilations] == expected
+    assert net.n_compiled == len(expected)
     assert net.compile_seconds > 0
 
 
+@pytest.mark.parametrize("device", ["CPU", "AUTO", "HETERO:CPU"])
+def test_only_a_cpu_takes_any_shape(device):
+    net = light_net(device=device)
+    net(noise((1, 3, 16, 24)))
+    net(noise((1, 3, 24, 24)))
+    assert net.n_compiled == (1 if device == "CPU" else 2)
+
+
+@pytest.mark.parametrize("arch", ["lightposenet", "facenet"])
+def test_answers_are_those_of_a_network_compiled_for_the_shape(arch, tmp_path):
+    np.savez(tmp_path / "w.npz", **seeded_weights(shapes_of(arch)))
+    any_shape, per_shape = (open_net(arch, tmp_path / "w.npz", precision="f32") for _ in range(2))
+    per_shape.any_shape = False
+    for shape in ((1, 3, 16, 24), (3, 3, 16, 24), (1, 3, 64, 40), (1, 3, 16, 24)):
+        for a, b in zip(any_shape(noise(shape)), per_shape(noise(shape)), strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
 def test_number_of_shapes_kept_is_bounded():
-    net = light_net(precision="f32")
+    net = per_shape_net(precision="f32")
     shapes = [(1, 3, 16, 8 * width) for width in range(1, MAX_COMPILED + 3)]
     first = net(noise(shapes[0]))
     for shape in shapes:
@@ -229,7 +259,7 @@ def test_number_of_shapes_kept_is_bounded():
 
 def test_the_shape_used_longest_ago_is_forgotten(monkeypatch):
     monkeypatch.setattr("models.openvino_net.MAX_COMPILED", 2)
-    net = light_net()
+    net = per_shape_net()
     compilations = watch(net)
     a, b, c = (1, 3, 8, 8), (1, 3, 8, 16), (1, 3, 8, 24)
     for shape in (a, b, a, c, a, b):
@@ -346,10 +376,11 @@ def test_cache_keeps_to_the_options_of_each_start(tmp_path):
 
 def test_one_run_adds_only_a_few_shapes_to_the_cache(tmp_path, monkeypatch):
     monkeypatch.setattr("models.openvino_net.MAX_CACHED", 2)
-    net = light_net(cache_dir=tmp_path)
-    for width in range(8, 48, 8):
-        net(noise((1, 3, 8, width)))
-    assert len(blobs(tmp_path)) == 2
+    for make, n_blobs in ((light_net, 1), (per_shape_net, 2)):
+        net = make(cache_dir=tmp_path / make.__name__)
+        for width in range(8, 48, 8):
+            net(noise((1, 3, 8, width)))
+        assert len(blobs(tmp_path / make.__name__)) == n_blobs
 
 
 def test_no_cache_unless_asked(tmp_path, monkeypatch):
@@ -532,15 +563,16 @@ class RequestOfNobody:
 
 @pytest.fixture
 def net_of_nobody():
-    """An OpenVinoNet with two requests per shape, which does nothing; .events, .requests."""
+    """An OpenVinoNet, compiled per shape, with two requests for each, which does nothing; .events, .requests."""
     net = object.__new__(OpenVinoNet)
-    net.outputs, net.events, net.requests = (), [], []
+    net.outputs, net.events, net.requests, compiled = (), [], [], {}
 
-    def requests_of(shape):
-        new = [RequestOfNobody(f"{name}{shape[3]}", net.events) for name in "ba"]
+    def requests_of(compiled):
+        new = [RequestOfNobody(f"{name}{compiled.width}", net.events) for name in "ba"]
         net.requests += new
         return list(new)
 
+    net._compile = lambda shape: (compiled.setdefault(shape, SimpleNamespace(width=shape[3])), None)
     net._requests = requests_of
     return net
 
