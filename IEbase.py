@@ -16,7 +16,7 @@ import numpy as np
 
 from errors import InputError
 from keypoints import cli
-from models.openvino_compat import ov
+from models.openvino_compat import open_core, ov
 from models.openvino_ir import load_file
 from models.openvino_net import check_device, compile_model
 
@@ -26,7 +26,7 @@ class IEbase:
 
     def __init__(self, xml, bin=None, device="CPU"):
         """xml: the network (.xml, .onnx or .pb); bin: its weights (None: beside it). Raises InputError."""
-        core = ov.Core()
+        core = open_core()
         check_device(core, device)
         self.model = load_file(xml, bin)
         self.compiled = compile_model(core, self.model, device, {})
@@ -68,7 +68,7 @@ def _sizes(port):
 
 def describe_devices() -> list:
     """Lines about the devices of this machine and the precisions that they compute in."""
-    core, lines = ov.Core(), []
+    core, lines = open_core(), []
     for device in core.available_devices:
         able = core.get_property(device, "OPTIMIZATION_CAPABILITIES")
         precisions = [name for name in ("FP32", "BF16", "FP16", "INT8") if name in able]

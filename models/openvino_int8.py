@@ -6,7 +6,7 @@ import numpy as np
 
 from errors import InputError
 from models.layers import INPUT
-from models.openvino_compat import ov
+from models.openvino_compat import open_core
 
 
 def quantise(model, inputs):
@@ -27,5 +27,5 @@ def run_model(model, inputs) -> list:
     """Per input the outputs of a model (list of arrays), compiled once for any shape, in f32."""
     model = model.clone()
     model.reshape({INPUT: [-1, 3, -1, -1]})
-    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request = open_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     return [[np.array(array) for array in request.infer({INPUT: x}).values()] for x in inputs]

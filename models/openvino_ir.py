@@ -12,7 +12,7 @@ from entity import STRIDE
 from errors import InputError
 from files import open_binary, read_bytes
 from models.layers import INPUT, Output
-from models.openvino_compat import ov
+from models.openvino_compat import open_core, ov
 from models.openvino_net import build_model
 
 SECTION = "pose_toolkit"  # of the IR's rt_info
@@ -67,7 +67,7 @@ def load_file(path, bin=None, arch="ARCH") -> ov.Model:
         pass
     try:
         with _quiet():
-            model = ov.Core().read_model(path, bin) if kind == ".xml" else ov.Core().read_model(path)
+            model = open_core().read_model(path, bin) if kind == ".xml" else open_core().read_model(path)
     except RuntimeError as error:
         what = "these two files do not belong together" if "weights" in str(error) else "OpenVINO cannot read it; it is damaged or of another kind"
         files = f"{path} and {bin}" if kind == ".xml" else path

@@ -10,7 +10,7 @@ from entity import STRIDE
 from errors import InputError
 from models.cache import make_room
 from models.layers import INPUT, run_layers
-from models.openvino_compat import ov
+from models.openvino_compat import open_core, ov
 
 ops = ov.opset13
 PRECISIONS = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
@@ -70,7 +70,7 @@ class OpenVinoNet:
         the device works on side by side (None: as the hint says). Raises InputError for a device or precision that is not to be had.
         """
         self.outputs = outputs
-        self.core = ov.Core()
+        self.core = open_core()
         self.device = device
         check_device(self.core, device)
         self.config = {"PERFORMANCE_HINT": hint.upper()}

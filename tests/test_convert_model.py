@@ -8,7 +8,7 @@ from conftest import ROOT, assert_refused, golden, needs_shared, run_script, see
 
 import convert_model
 from models import open_net, shapes_of
-from models.openvino_compat import ov
+from models.openvino_compat import open_core
 
 GOLDEN = {"posenet": "net_pose.npz", "facenet": "net_face.npz", "handnet": "net_hand.npz"}
 LIGHT = ROOT / "models" / "light_posenet.npz"
@@ -38,7 +38,7 @@ def golden_input():
 
 def run_ir(path, x):
     """{output name: array} in f32."""
-    model = ov.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    model = open_core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return {output.any_name: array for output, array in model({"data": x}).items()}
 
 
@@ -93,7 +93,7 @@ def test_converting_twice_gives_the_same_bytes(converted):
 def test_the_ir_says_what_it_is(tmp_path, options, shape):
     target = tmp_path / "light.xml"
     assert run_script("convert_model.py", "lightposenet", LIGHT, target, *options).returncode == 0
-    model = ov.Core().read_model(target)
+    model = open_core().read_model(target)
     assert list(model.input("data").shape) == shape
     assert model.outputs[0].any_name == "head2_out"
     info = {key: model.get_rt_info(["pose_toolkit", key]).astype(str) for key in ("arch", "task", "stride", "input_scale", "input_offset", "outputs")}
@@ -150,7 +150,7 @@ def test_int8_is_calibrated_and_reported(tmp_path):
     assert "INT8 against FP32, 4 pictures: maps differ by" in process.stdout
     assert "joints found:" in process.stdout
     assert target.with_suffix(".bin").stat().st_size < 0.3 * LIGHT.stat().st_size
-    model = ov.Core().read_model(target)
+    model = open_core().read_model(target)
     assert list(model.input("data").shape) == [1, 3, 256, 456]
     assert model.get_rt_info(["pose_toolkit", "arch"]).astype(str) == "lightposenet"
     assert any(op.get_type_name() == "FakeQuantize" for op in model.get_ops())

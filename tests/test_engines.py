@@ -15,7 +15,8 @@ from models import ARCHS, cache, open_net, shapes_of
 from models.chainer_compat import chainer
 from models.chainer_net import ChainerNet, TableChain
 from models.layers import Network, Output, add, chain, concat, conv, parameter_shapes, pool
-from models.openvino_net import MAX_COMPILED, OpenVinoNet, build_model, ov
+from models.openvino_compat import open_core, ov
+from models.openvino_net import MAX_COMPILED, OpenVinoNet, build_model
 from models.weights import read_weights, write_weights
 
 GOLDEN_SEED, LIGHT_SEED, GOLDEN_SHAPE = 3, 5, (1, 3, 96, 136)
@@ -119,7 +120,7 @@ def test_chain_has_the_names_and_shapes_of_the_table(engines):
 
 def run_model(model, x):
     """The outputs of an ov.Model, run as it is."""
-    request = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    request = open_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     return list(request.infer({"data": x}).values())
 
 
@@ -295,13 +296,13 @@ class OldComputer:
 
 @pytest.mark.parametrize("precision", ["bf16", "f16"])
 def test_precision_that_the_device_does_not_have(monkeypatch, precision):
-    monkeypatch.setattr(ov, "Core", OldComputer)
+    monkeypatch.setattr("models.openvino_net.open_core", OldComputer)
     message = refusal(light_net, precision=precision)
     assert message.startswith(f"--precision {precision}: CPU computes in f32; ")
 
 
 def capabilities():
-    return ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.mark.skipif("FP16" in capabilities(), reason="this CPU computes in f16")
@@ -645,3 +646,29 @@ def test_network_may_end_right_after_a_stream():
     """With callbacks in the device's threads the process ended instead (std::terminate), in the 45th round at the latest."""
     process = subprocess.run([sys.executable, "-c", END_AFTER_STREAM], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (process.stdout, process.returncode) == ("all ended\n", 0), process.stderr
+
+
+INTERRUPT_AFTER_NETS = """
+import gc
+import signal
+import numpy as np
+from models import open_net
+
+nets = [open_net("lightposenet") for _ in range(3)]
+for net in nets:
+    net(np.zeros((1, 3, 16, 16), np.float32))
+del net
+while nets:
+    del nets[0]  # the first one first
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_after_networks_have_ended():
+    """OpenVINO's cores, had each network its own, would leave the thread with a stack for signals that is gone: a segmentation fault."""
+    process = subprocess.run([sys.executable, "-c", INTERRUPT_AFTER_NETS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (process.stdout, process.returncode) == ("interrupted\n", 0), process.stderr

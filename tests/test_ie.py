@@ -19,7 +19,7 @@ from IEbase import IEbase
 from keypoints.compare import compare_maps, count_common, pose_points
 from keypoints.threads import read_ahead
 from models import ARCHS, open_net, shapes_of
-from models.openvino_compat import ov
+from models.openvino_compat import open_core, ov
 from pose_detector import PoseDetector
 
 ops = ov.opset13
@@ -113,7 +113,7 @@ def test_files_that_do_not_fit_are_refused_in_one_line(files, tmp_path):
     refused("this is lightposenet, expected posenet", arch="posenet")
     refused("--device GPU", "CPU", options=["--device", "GPU"])
     refused("--precision int8", "not quantised", "--calibration", options=["--precision", "int8"])
-    if "FP16" not in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if "FP16" not in open_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         refused("--precision f16", "f32", options=["--precision", "f16"])
     refused("face.bin has", "bytes, expected", options=["--bin", files / "face.bin"])
     (tmp_path / "net.bin").unlink()
@@ -132,7 +132,7 @@ def test_files_that_do_not_fit_are_refused_in_one_line(files, tmp_path):
 
 def test_a_foreign_network_of_another_kind_is_refused(files, tmp_path):
     """71 channels given to pose, without rt_info to tell."""
-    model = ov.Core().read_model(files / "face.xml")
+    model = open_core().read_model(files / "face.xml")
     stripped = ov.Model(model.get_results(), model.get_parameters(), "foreign")
     ov.save_model(stripped, tmp_path / "foreign.xml", compress_to_fp16=False)
     text = (tmp_path / "foreign.xml").read_text()
