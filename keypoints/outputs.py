@@ -34,7 +34,8 @@ def check_results(options, inputs=()):
         if getattr(options, name) is not None:
             check_folder(getattr(options, name), f"--{name}")
     source = "img" if options.img is not None else "input"
-    listed = [path for path in options.input or [] if os.path.isfile(path)]  # noqa: PTH113 - Path.is_file raises where a name is too long
+    names = [options.input] if isinstance(options.input, str) else options.input or []
+    listed = [name for name in names if os.path.isfile(name)]  # noqa: PTH113 - Path.is_file raises where a name is too long
     check_distinct(changed(options, **{source: [*listed, *inputs]}), (source, *WEIGHTS), OUTPUTS)
 
 

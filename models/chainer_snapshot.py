@@ -30,7 +30,7 @@ def save(path, trainer, facts):
 
 def load(path, trainer, facts):
     """Give the trainer the state in a file. Raises InputError where that is of another run, or damaged."""
-    arrays = read_npz(path)
+    arrays = read_npz(path, "snapshot", "name a snapshot_iter_N of the run, or none: --resume alone takes the newest one")
     try:
         then, nothing = (dict(json.loads(str(arrays.pop(FACTS)))), json.loads(str(arrays.pop(NOTHING))))
     except (KeyError, ValueError, TypeError):

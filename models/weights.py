@@ -12,10 +12,10 @@ from files import atomic_file, open_binary
 FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
 
 
-def read_npz(path) -> dict:
-    """{name: array} of an npz file, without executing anything in it. Raises InputError."""
+def read_npz(path, what="weights", cure='README, "Weights", says how to get them') -> dict:
+    """{name: array} of an npz file, without executing anything in it. Raises InputError, with `what` and, where there is none, `cure` in it."""
     try:
-        with open_binary(path, "weights", 'README, "Weights", says how to get them') as file:
+        with open_binary(path, what, cure) as file:
             if file.read(4) != b"PK\x03\x04":
                 raise zipfile.BadZipFile
             file.seek(0)
@@ -27,7 +27,8 @@ def read_npz(path) -> dict:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError, zlib.error) as error:
         pickled = "pickle" in str(error).lower()
         got = "Python objects (pickle), which are never loaded" if pickled else "something else, or a damaged copy"
-        raise InputError(f"weights {path}: expected an .npz file of plain arrays, got {got}; copy or convert it again") from None
+        again = "copy or convert it again" if what == "weights" else "copy it again, or name another one"
+        raise InputError(f"{what} {path}: expected an .npz file of plain arrays, got {got}; {again}") from None
 
 
 def read_weights(path, shapes, others=()) -> dict:

@@ -133,6 +133,12 @@ def test_unwritable_places_are_one_line(place, capsys, line):
     refuse(fake_main, place, capsys, f"--input in {line}", "locked")
 
 
+@pytest.mark.parametrize("option", ["--out", "--jsonl"])
+@pytest.mark.parametrize("name", ["v.mp4", "./empty/../v.mp4"])
+def test_a_video_played_as_a_camera_is_not_overwritten(place, capsys, option, name):
+    refuse(fake_camera_main, place, capsys, f"--input v.mp4 {option} {name}", "v.mp4", "in use", detector=Never())
+
+
 def test_what_is_not_named_is_not_overwritten_either(place, capsys):
     """The list itself, weights that are taken without being named, files behind other names, files that will be in a folder."""
     (place / "list.txt").write_text("in/a.png\n")

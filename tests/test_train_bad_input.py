@@ -199,6 +199,8 @@ def test_snapshots_that_do_not_fit(coco, tmp_path, refused, monkeypatch, run):
         (("--resume", tmp_path / "lacking"), ("lacking", "does not fit")),
         (("--resume", tmp_path / "without_list"), ("without_list", "expected a snapshot")),
         (("--resume", tmp_path / "facts"), ("facts", "expected a snapshot")),
+        (("--resume", tmp_path / "gone"), ("snapshot", "gone: no such file", "snapshot_iter_N")),
+        (("--resume", __file__), ("snapshot", "expected an .npz file", "name another one")),
         (("--resume", SHIPPED), ("expected a snapshot", "--initmodel")),
         (("--resume", run / "model_iter_2"), ("expected a snapshot", "--initmodel")),
         (("--resume", snapshot, "--iteration", 2), ("--iteration 2 is reached",)),
