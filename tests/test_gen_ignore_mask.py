@@ -1,6 +1,7 @@
 """gen_ignore_mask.py: COCO's own polygons against matplotlib's, run lengths, whole files, and the script."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -299,3 +300,12 @@ def test_bad_coco(tmp_path, spoil, words):
     root = make_coco(tmp_path)
     spoil(root)
     assert_refused(run_script("gen_ignore_mask.py", "--coco_dir", root), words)
+
+
+def end_at_once(task):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_process_that_is_killed_is_one_line():
+    with pytest.raises(InputError, match=r"has ended by itself .* fewer --jobs"):
+        list(gen_ignore_mask.run_all(end_at_once, list(range(200)), 2))
