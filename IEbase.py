@@ -14,11 +14,11 @@ import sys
 
 import numpy as np
 
+import cli
+from engines.openvino_compat import open_core, ov
+from engines.openvino_ir import load_file
+from engines.openvino_net import check_device, compile_model
 from errors import InputError
-from keypoints import cli
-from models.openvino_compat import open_core, ov
-from models.openvino_ir import load_file
-from models.openvino_net import check_device, compile_model
 
 
 class IEbase:

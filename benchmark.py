@@ -24,21 +24,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+import cli
 from coco_data_loader import CocoDataLoader
+from engines import open_net
+from engines.peers import made_up_weights, open_nets
 from entity import STRIDE
 from errors import InputError
+from evaluation.coco import check_coco
 from files import atomic_file, read_bytes
-from keypoints import cli
-from keypoints.coco import check_coco
 from keypoints.draw import draw_poses
-from keypoints.frames import find_pictures
-from keypoints.image import MAX_SIDE, read_image, resize
+from keypoints.image import MAX_SIDE, resize
 from keypoints.paf import decode
-from keypoints.threads import read_ahead
-from models import ARCHS, OURS, open_net, shapes_of
-from models.peers import made_up_weights, open_nets
+from models import ARCHS, OURS, shapes_of
 from models.weights import read_weights
 from pose_detector import PoseDetector
+from streams.frames import find_pictures
+from streams.picture import read_image
+from streams.threads import read_ahead
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
@@ -143,7 +145,7 @@ def whole_video_rows(video) -> list:
 
 def training_rows(arch, coco_dir, iterations) -> list:
     """Rows of the table: training on the CPU, batches of 2 pictures of 368x368, samples made by one process beside it."""
-    from models.chainer_run import throughput
+    from training.run import throughput
 
     with tempfile.TemporaryDirectory() as folder:
         weights = read_weights(ARCHS[arch].weights or made_up_weights(arch, folder), shapes_of(arch))

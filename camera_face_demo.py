@@ -11,15 +11,17 @@ from pathlib import Path
 
 import cv2
 
+import cli
 from demo import WholeBodyDetector
+from engines import open_net
+from engines.cache import default_cache_dir
 from errors import InputError
 from face_detector import FaceDetector
-from keypoints import cli, pipeline
 from keypoints.image import crop
 from keypoints.whole import Part, person_of_part
-from models import ARCHS, MODELS, OURS, open_net
-from models.cache import default_cache_dir
+from models import ARCHS, MODELS, OURS
 from pose_detector import PoseDetector
+from streams import pipeline
 
 CASCADE = "haarcascade_frontalface_default.xml"  # comes with OpenCV
 GROW = 1.3  # the cascade's boxes hold eyes to mouth; facenet wants the whole head

@@ -6,10 +6,12 @@ python camera_pose_demo.py --input VIDEO.mp4 --smooth --out poses.mp4
 
 import sys
 
-from keypoints import cli, pipeline
-from models import ARCHS, OURS, open_net
-from models.cache import default_cache_dir
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
+from models import ARCHS, OURS
 from pose_detector import PoseDetector
+from streams import pipeline
 
 
 def parser():

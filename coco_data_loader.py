@@ -13,14 +13,17 @@ import numpy as np
 from pycocotools import mask as rle
 from tqdm import tqdm
 
+import cli
 from entity import COCO_DIR, TRAINING
 from errors import InputError
-from keypoints import cli, draw, results
+from evaluation.coco import SPLITS, check_pictures, is_trained_on, mask_name, mask_path, open_coco, paused_collector, to_poses
+from keypoints import draw
 from keypoints.augment import augment, fit_matrix, mask_cells, warp
-from keypoints.coco import SPLITS, check_pictures, is_trained_on, mask_name, mask_path, open_coco, paused_collector, to_poses
-from keypoints.image import normalise, read_image
+from keypoints.image import normalise
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
-from keypoints.window import has_screen, show_picture
+from streams import results
+from streams.picture import read_image
+from streams.window import has_screen, show_picture
 
 SPLIT_OF_MODE = {"train": "train", "val": "val", "eval": "val"}
 MAX_COORDINATE = 1e5  # of a polygon; larger ones would take pycocotools all the memory

@@ -13,16 +13,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+import cli
 from entity import STRIDE
 from errors import InputError
+from evaluation.compare import SAME_JOINT, count_common
 from files import check_path
-from keypoints import cli
-from keypoints.compare import SAME_JOINT, count_common
-from keypoints.frames import find_pictures
-from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, read_image, resize
+from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights, write_weights
+from streams.frames import find_pictures
+from streams.picture import read_image
 
 DATA_TYPES = ("FP32", "FP16", "INT8")
 INPUT_SHAPE = (1, 3, 368, 368)
@@ -126,13 +127,13 @@ def check_half_precision(weights):
 
 
 def convert_to_ir(options, weights, pictures):
-    from models.openvino_ir import make_ir, save_ir
+    from engines.openvino_ir import make_ir, save_ir
 
     row = ARCHS[options.arch]
     shape = None if options.dynamic else options.input_shape or INPUT_SHAPE
     model = make_ir(options.arch, row, weights, None if pictures else shape)
     if pictures:
-        from models.openvino_int8 import quantise, run_model
+        from engines.openvino_int8 import quantise, run_model
 
         with tqdm(pictures, "reading", unit="picture", leave=False, disable=None) as progress:
             inputs = [network_input(row, read_image(picture)) for picture in progress]

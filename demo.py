@@ -8,15 +8,18 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from errors import InputError
 from face_detector import FaceDetector
 from hand_detector import HandDetector
-from keypoints import cli, draw, formats, person, pipeline
+from keypoints import draw, person
 from keypoints.image import crop
 from keypoints.whole import PARTS, Part, persons_of
-from models import ARCHS, FETCH, MODELS, OURS, open_net
-from models.cache import default_cache_dir
+from models import ARCHS, FETCH, MODELS, OURS
 from pose_detector import PoseDetector
+from streams import pipeline
 
 OPENPOSE = MODELS / "coco_posenet.npz"  # the original's network, taken where nothing else is named and this file is there
 NETWORKS = {"face": "facenet", "hand": "handnet"}  # of the parts
@@ -83,9 +86,6 @@ class WholeBodyDetector:
 
     def persons(self, persons) -> list:
         return persons
-
-    def to_json(self, persons) -> dict:
-        return formats.people_to_json(persons)
 
     def draw(self, image, persons):
         """A copy of the image with the people, their faces and hands, and the boxes of these."""

@@ -4,7 +4,7 @@
 class InputError(ValueError):
     """An input cannot be used. The message is one line: what was expected, what came, what to do.
 
-    Scripts print it on stderr and end with exit status `status` (keypoints/cli.py).
+    Scripts print it on stderr and end with exit status `status` (cli.py).
     """
 
     def __init__(self, message, status=2):

@@ -19,16 +19,19 @@ from types import SimpleNamespace
 
 import cv2
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from entity import COCO_YEAR
 from errors import InputError
+from evaluation import report
+from evaluation.coco import SPLITS, check_coco, check_pictures, read_annotations
+from evaluation.coco_ap import choose, coco_entries, coco_figures, detect_all
+from evaluation.keypoint_errors import compare, keypoint_errors
 from files import check_path, is_same_file
-from keypoints import cli, report, results
-from keypoints.coco import SPLITS, check_coco, check_pictures, read_annotations
-from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
-from keypoints.evaluation import compare, keypoint_errors
-from models import ARCHS, open_net
-from models.cache import default_cache_dir
+from models import ARCHS
 from pose_detector import PoseDetector
+from streams import results
 
 PRESETS = {"single": {}, "precise": {"precise": True}, "flip": {"flip": True}, "precise_flip": {"precise": True, "flip": True}}
 POSE_ARCHS = [name for name, row in ARCHS.items() if row.task == "pose"]
@@ -111,7 +114,7 @@ def per_image(images, comparisons) -> list:
 
 
 def compare_all(dataset, found) -> dict:
-    """{image id: keypoints.evaluation.Comparison}. found: {image id: People}."""
+    """{image id: evaluation.keypoint_errors.Comparison}. found: {image id: People}."""
     annotations_of = {number: [] for number in found}
     for entry in dataset["annotations"]:
         annotations_of[entry["image_id"]].append(entry)

@@ -6,12 +6,14 @@ python face_detector.py facenet models/facenet.npz --img data/face.png --out res
 
 import sys
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from entity import FACE_PEAK_THRESH
-from keypoints import cli, draw, pipeline
+from keypoints import draw
 from keypoints.points import PointDetector
 from keypoints.whole import person_of_part
-from models import open_net
-from models.cache import default_cache_dir
+from streams import pipeline
 
 
 class FaceDetector(PointDetector):
@@ -20,7 +22,7 @@ class FaceDetector(PointDetector):
     parts = ("face",)
 
     def __init__(self, net, threshold=FACE_PEAK_THRESH):
-        """net: as PointDetector's, for example models.open_net("facenet", "models/facenet.npz")."""
+        """net: as PointDetector's, for example engines.open_net("facenet", "models/facenet.npz")."""
         super().__init__(net, threshold)
 
     def __call__(self, image):

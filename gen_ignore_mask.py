@@ -17,14 +17,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+import cli
 from coco_data_loader import CocoDataLoader
 from entity import COCO_YEAR
 from errors import InputError
+from evaluation.coco import SPLITS, check_coco, is_trained_on, mask_path
 from files import make_folder
-from keypoints import cli, draw, results, workers
-from keypoints.coco import SPLITS, check_coco, is_trained_on, mask_path
-from keypoints.image import read_image
-from keypoints.window import has_screen, show_picture
+from keypoints import draw
+from streams import results
+from streams.picture import read_image
+from streams.window import has_screen, show_picture
+from training import workers
 
 VIEWS = "mask_views"
 CHUNK = 16  # pictures that a process takes at a time

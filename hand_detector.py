@@ -6,12 +6,14 @@ python hand_detector.py handnet models/handnet.npz --img hand.png --hand left --
 
 import sys
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from entity import HAND_PEAK_THRESH
-from keypoints import cli, draw, pipeline
+from keypoints import draw
 from keypoints.points import PointDetector
 from keypoints.whole import person_of_part
-from models import open_net
-from models.cache import default_cache_dir
+from streams import pipeline
 
 
 class HandDetector(PointDetector):
@@ -20,7 +22,7 @@ class HandDetector(PointDetector):
     parts = ("left_hand", "right_hand")
 
     def __init__(self, net, threshold=HAND_PEAK_THRESH, hand="right"):
-        """net: as PointDetector's, for example models.open_net("handnet", "models/handnet.npz"). hand: which one, where a call does not say."""
+        """net: as PointDetector's, for example engines.open_net("handnet", "models/handnet.npz"). hand: which one, where a call does not say."""
         super().__init__(net, threshold)
         self.hand = hand
 

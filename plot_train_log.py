@@ -7,10 +7,10 @@ python plot_train_log.py result/log other/log --out curves.png
 import sys
 from pathlib import Path
 
+import cli
 from errors import InputError
+from evaluation.curves import is_number, plot_log, read_log
 from files import check_path, is_same_file
-from keypoints import cli
-from keypoints.curves import is_number, plot_log, read_log
 
 FORMATS = (".png", ".pdf", ".svg", ".jpg")
 

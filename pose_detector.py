@@ -9,16 +9,18 @@ import time
 
 import numpy as np
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from entity import STRIDE, Decoding
-from keypoints import cli, draw, pipeline
-from keypoints.formats import people_to_json
+from keypoints import draw
 from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, raise_to_stride, resize
 from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
 from keypoints.whole import persons_of
-from models import ARCHS, OURS, open_net
-from models.cache import default_cache_dir
+from models import ARCHS, OURS
+from streams import pipeline
 
 SCALES = (0.5, 1, 1.5, 2)  # of precise mode
 
@@ -29,7 +31,7 @@ class PoseDetector:
     parts, has_pose = (), True  # what is looked for beside it (keypoints.whole.PARTS)
 
     def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None, flip=False):
-        """net: x (N, 3, H, W) float32 -> (pafs, heatmaps), for example models.open_net("lightposenet"); its row `net.arch`, where it has
+        """net: x (N, 3, H, W) float32 -> (pafs, heatmaps), for example engines.open_net("lightposenet"); its row `net.arch`, where it has
         one, says how pictures are normalised and maps are decoded. precise: average the maps of several `scales`.
         short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own. flip: average the maps of
         the picture and of its mirror image, which the network is given together (N = 2).
@@ -110,9 +112,6 @@ class PoseDetector:
     def persons(self, people) -> list:
         """A keypoints.whole.WholePerson for each of the people."""
         return persons_of(people)
-
-    def to_json(self, people) -> dict:
-        return people_to_json(persons_of(people))
 
     def describe(self, people) -> str:
         return "1 person" if len(people) == 1 else f"{len(people)} people"

@@ -7,12 +7,14 @@ python pose_detectorIE.py human-pose-estimation-0001 --img data/people.png --xml
 
 import sys
 
+import cli
+from engines import open_net
+from engines.cache import default_cache_dir
 from face_detector import FaceDetector
 from hand_detector import HandDetector
-from keypoints import cli, pipeline
-from models import ARCHS, open_net
-from models.cache import default_cache_dir
+from models import ARCHS
 from pose_detector import PoseDetector
+from streams import pipeline
 
 
 def parser():

@@ -15,16 +15,18 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
+import cli
+from engines import open_net
 from errors import InputError
+from evaluation.compare import compare_maps, count_common, found_points, pose_points
 from face_detector import FaceDetector
 from files import check_path
 from hand_detector import HandDetector
-from keypoints import cli, results
-from keypoints.compare import compare_maps, count_common, found_points, pose_points
-from keypoints.formats import to_json_text
-from keypoints.image import read_image
-from models import ARCHS, OURS, open_net
+from models import ARCHS, OURS
 from pose_detector import PoseDetector
+from streams import results
+from streams.formats import to_json_text
+from streams.picture import read_image
 
 REFERENCE = "Chainer f32"
 KINDS = {"pose": ("PAF", "heatmap"), "face": ("heatmap",), "hand": ("heatmap",)}
@@ -66,8 +68,8 @@ def open_nets(options, folder):
 
 def half_precision(arch, weights, folder) -> Path:
     """An FP16 .xml of the network, in `folder`."""
+    from engines.openvino_ir import make_ir, save_ir
     from models import other_shapes, shapes_of
-    from models.openvino_ir import make_ir, save_ir
     from models.weights import read_weights
 
     path = Path(folder) / "fp16.xml"

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+import cli
 from coco_data_loader import CocoDataLoader
+from engines import open_net
 from entity import LEARNING, TRAINING
 from errors import InputError
-from keypoints import cli
-from keypoints.mixed import MixedSamples, UnlabelledSamples
-from models import ARCHS, MODELS, OURS, VGG19, open_net, other_shapes, shapes_of
+from models import ARCHS, MODELS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights
 from pose_detector import PoseDetector
+from training.mixed import MixedSamples, UnlabelledSamples
 
 POSE_ARCHS = [name for name in OURS if ARCHS[name].task == "pose"]
 SAME = ("arch", "insize", "batchsize", "seed", "optimizer", "lr", "schedule", "ema", "batch_normalisation", "freeze")  # in a resumed run
@@ -114,7 +115,7 @@ def first_weights(options) -> dict:
     shapes = shapes_of(options.arch)
     if options.initmodel:
         return read_weights(options.initmodel, shapes, other_shapes(options.arch))
-    from models.chainer_train import initial_weights
+    from training.updater import initial_weights
 
     weights = initial_weights(shapes, np.random.default_rng(options.seed))
     if options.arch != "posenet":
@@ -149,7 +150,7 @@ def train(options):
     datasets = make_datasets(options)
     weights = None if options.resume is not None else first_weights(options)
     teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
-    from models.chainer_run import run  # Chainer takes a second to import: after what can be checked without
+    from training.run import run  # Chainer takes a second to import: after what can be checked without
 
     same = {name: getattr(options, name) for name in SAME}
     return run(options, datasets, weights, teacher, same, PoseDetector)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from keypoints.threads import one_blas_thread
+from keypoints.blas import one_blas_thread
 
 MAX_PEAKS = 128  # of one joint
 CUBIC_A = -0.75  # Keys' parameter as OpenCV has it

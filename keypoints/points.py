@@ -4,7 +4,6 @@ import time
 
 import numpy as np
 
-from keypoints.formats import points_to_json
 from keypoints.image import check_maps, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
 
@@ -55,9 +54,6 @@ class PointDetector:
         """Yield (image, keypoints) for each of the images, in order."""
         for image in images:
             yield image, self.detect(image)
-
-    def to_json(self, keypoints) -> dict:
-        return {"points": points_to_json(keypoints)}
 
     def describe(self, keypoints) -> str:
         return f"{np.isfinite(keypoints[:, 0]).sum()} of {len(keypoints)} points"

@@ -1,19 +1,11 @@
-"""The networks by name, and the one way to open one.
-
-    net = open_net("lightposenet")
-    pafs, heatmaps = net(x)  # x (N, 3, H, W) float32, normalised -> (N, 38, H/8, W/8), (N, 19, H/8, W/8)
-
-A face or hand network answers `(heatmaps,)`. Engines are imported when they are used, so one of them may be missing.
-"""
+"""The networks by name: what each is for, how it is fed, where its weights are."""
 
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
 from entity import Decoding
-from errors import InputError
 from models.layers import parameter_shapes
-from models.weights import read_weights
 
 MODELS = Path(__file__).parent
 
@@ -67,47 +59,3 @@ def shapes_of(arch) -> dict:
 def other_shapes(arch) -> dict:
     """{name: shapes_of(name)} of every other network, to recognise their files."""
     return {name: shapes_of(name) for name in (*OURS, VGG19) if name != arch}
-
-
-def open_net(
-    arch, weights=None, *, engine="openvino", device=None, precision=None, threads=None, cache_dir=None, bin=None, scale=None, offset=None, **hints
-):
-    """A network with its weights, ready to run: net(x) -> tuple of arrays; net.arch is its row of ARCHS.
-
-    arch: a name of ARCHS. weights: an npz, or for OpenVINO an .xml (with `bin` beside it or named), .onnx or .pb; None for those that ship.
-    engine: "openvino" with device "CPU", precision "f32", "bf16", "f16", "int8" or None (the device's choice), threads, cache_dir (compiled
-    models are kept there) and hints (models.openvino_net.OpenVinoNet); or "chainer" with device -1 (CPU) or the number of a GPU.
-    scale, offset: of the input, where they are not the row's: x = picture * scale + offset.
-    Raises InputError for anything that does not fit.
-    """
-    if arch not in ARCHS:
-        raise InputError(f"unknown network {arch!r}: expected one of {', '.join(ARCHS)}")
-    if engine not in ("openvino", "chainer"):
-        raise InputError(f"unknown engine {engine!r}: expected openvino or chainer")
-    row = ARCHS[arch]
-    weights = row.weights if weights is None else weights
-    if weights is None:
-        raise InputError(f"{arch} needs weights, which do not ship with the project: name the file; {FETCH.get(arch, FETCH_LIGHT)}")
-    from_npz = Path(weights).suffix.lower() not in (".xml", ".onnx", ".pb")
-    if from_npz and bin is not None:
-        raise InputError(f"{bin}: a .bin belongs to an .xml, got {weights}; name the .xml")
-    if from_npz and row.table is None:
-        raise InputError(f"{arch} comes as an .xml, .onnx or .pb file, got {weights}; name such a file")
-    if engine == "chainer":
-        if not from_npz:
-            raise InputError(f"Chainer reads .npz weights, got {weights}; name an .npz, or use --engine openvino")
-        from models.chainer_net import ChainerNet
-
-        net = ChainerNet.of_weights(row.network, read_weights(weights, shapes_of(arch), other_shapes(arch)), -1 if device is None else device)
-    else:
-        from models.openvino_net import OpenVinoNet, build_model
-
-        if from_npz:
-            model, outputs = build_model(row.network, read_weights(weights, shapes_of(arch), other_shapes(arch)), arch), row.network.outputs
-        else:
-            from models.openvino_ir import read_model
-
-            model, outputs, row = read_model(arch, row, weights, bin)
-        net = OpenVinoNet(model, outputs, "CPU" if device is None else device, precision, threads, cache_dir, **hints)
-    net.arch = row._replace(scale=row.scale if scale is None else scale, offset=row.offset if offset is None else offset)
-    return net

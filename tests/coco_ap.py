@@ -2,8 +2,8 @@
 
 from conftest import SHARED
 
-from keypoints.coco import check_coco, read_annotations
-from keypoints.coco_ap import choose, coco_entries, coco_figures, detect_all
+from evaluation.coco import check_coco, read_annotations
+from evaluation.coco_ap import choose, coco_entries, coco_figures, detect_all
 
 
 def average_precision(detector) -> float:

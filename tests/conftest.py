@@ -14,7 +14,7 @@ from errors import InputError
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-needs_shared = pytest.mark.skipif(not (SHARED / "golden").is_dir(), reason=f"{SHARED} with the golden results is not here")
+needs_shared = pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason=f"{SHARED} with photos and networks of others is not here")
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def no_screen(monkeypatch):
 
 
 def golden(name):
-    """The arrays of a golden file, by key."""
-    with np.load(SHARED / "golden" / name) as arrays:
+    """The arrays of a file of tests/golden, by key (tests/golden/README.md)."""
+    with np.load(ROOT / "tests" / "golden" / name) as arrays:
         return {key: arrays[key] for key in arrays.files}
 
 
 def seeded_weights(shapes) -> dict:
-    """The weights of the golden net_* outputs, for any table: He-scaled normal numbers, seeded by the layer's name (shared/README.md)."""
+    """The weights of the golden net_* outputs, for any table: He-scaled normal numbers, seeded by the layer's name (tests/golden/README.md)."""
     weights = {}
     for name, shape in shapes.items():
         if name.endswith("/W"):

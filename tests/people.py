@@ -3,6 +3,8 @@
 import numpy as np
 
 from entity import Joint
+from keypoints.labels import cell_centers, make_heatmaps, make_pafs
+from keypoints.paf import decode
 
 # One person, standing, seen from the front; the unit is the height of a head. x, y.
 STANDING = np.array(
@@ -29,3 +31,9 @@ def visible(poses, size_wh):
     outside = (poses[..., :2] < 0).any(-1) | (poses[..., :2] > np.array(size_wh) - 1).any(-1)
     poses[outside] = 0
     return poses
+
+
+def round_trip(poses, size_wh):
+    """The people that are found in the labels of poses (n, 18, 3)."""
+    xs, ys = map(cell_centers, size_wh)
+    return decode(make_pafs(poses, xs, ys), make_heatmaps(poses, xs, ys))

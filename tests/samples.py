@@ -1,4 +1,4 @@
-"""Datasets for models/chainer_iterator.py that its processes can import."""
+"""Datasets for training/iterator.py that its processes can import."""
 
 from errors import InputError
 

@@ -10,10 +10,11 @@ import numpy as np
 from conftest import ROOT
 from people import person
 
+import cli
 from entity import Joint
-from keypoints import cli, pipeline
-from keypoints.formats import people_to_json
 from keypoints.whole import WholePerson
+from streams import pipeline
+from streams.formats import people_to_json
 
 SIZE_WH = (64, 48)
 

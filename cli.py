@@ -1,0 +1,240 @@
+"""What all command lines share: options, one-line errors, exit statuses (0 done, 2 bad input, 130 interrupted)."""
+
+import argparse
+import contextlib
+import math
+import os
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+from entity import COCO_DIR, STRIDE
+from errors import InputError
+from files import real_place
+from keypoints.image import MAX_SIDE
+
+ArgumentTypeError = argparse.ArgumentTypeError
+BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors on one line."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message):
+        self.exit(BAD_INPUT, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def run(parser, work, argv=None) -> int:
+    """Parse argv, call work(options), return the exit status; what the user can mend becomes one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
+    options = parser.parse_args(argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _end)
+    try:
+        status = work(options) or 0
+        if sys.stdout is not None:  # closed by whoever started us
+            sys.stdout.flush()
+        return status
+    except InputError as error:
+        message = " ".join(str(error).split())
+        print(f"{parser.prog}: {message}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has gone
+        _drop_output()
+        return 1
+    except OSError as error:  # where files are read and written, it is an InputError; what is left is the output, or the machine
+        _drop_output()
+        place = f" ({error.filename})" if error.filename else ""
+        print(f"{parser.prog}: {error.strerror or error}{place}; check the disk, and where the output goes", file=sys.stderr)
+        return BAD_INPUT
+
+
+def _drop_output():
+    with contextlib.suppress(OSError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def changed(options, **values):
+    """A copy of parsed options with other values."""
+    return argparse.Namespace(**{**vars(options), **values})
+
+
+def _end(*_):
+    sys.exit(TERMINATED)  # an exception, so that nothing half-written stays
+
+
+def whole_number(text, least=1, most=None) -> int:
+    """An argparse type: least, least + 1, ... most."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or value < least or (most is not None and value > most):
+        expected = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ArgumentTypeError(f"expected a whole number {expected}, got {text!r}")
+    return value
+
+
+positive_int = whole_number
+
+
+def stride_multiple(text) -> int:
+    """An argparse type: a side of a network's input."""
+    value = whole_number(text, least=STRIDE, most=MAX_SIDE)
+    if value % STRIDE:
+        raise ArgumentTypeError(f"expected a multiple of {STRIDE}, got {value}")
+    return value
+
+
+def add_coco_dir(parser):
+    """--coco_dir."""
+    parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
+
+
+def add_short_side(parser, what="", default=368):
+    """--short_side."""
+    kind = partial(whole_number, least=STRIDE, most=MAX_SIDE)
+    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
+
+
+def add_source_options(parser, pose=True):
+    """--img or --input, and the outputs (streams/pipeline.py). pose: the detector finds poses, which can be tracked, and evaluated as COCO does."""
+    group = parser.add_argument_group("pictures in")
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument("--img", metavar="PICTURE", help="one picture; it is drawn into result.png unless --out says otherwise")
+    source.add_argument(
+        "--input",
+        nargs="+",
+        metavar="X",
+        help="pictures, a folder, a 'glob', a list of files (.txt), a video, a camera's number, or a URL (rtsp://, http://)",
+    )
+    group.add_argument("-r", "--recursive", action="store_true", help="--input: with the folders in the folder")
+    add_output_options(parser, pose)
+
+
+def add_camera_options(parser, pose=True):
+    """--camera or --input, and the outputs of what goes on without an end."""
+    group = parser.add_argument_group("camera")
+    group.add_argument("--camera", type=partial(whole_number, least=0, most=1000), default=0, metavar="N", help="the camera's number (default: 0)")
+    group.add_argument("--input", metavar="X", help="a video that is played in the camera's place, or a URL (rtsp://, http://)")
+    add_output_options(parser, pose, live=True)
+    parser.set_defaults(img=None, recursive=False)
+
+
+def add_output_options(parser, pose=True, live=False):
+    """--out and the files of results."""
+    group = parser.add_argument_group("results out")
+    group.add_argument(
+        "--out", metavar="X", help=f"where to draw the result: {'' if live else 'a picture, for many '}a folder or a video (.mp4, .avi)"
+    )
+    group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
+    group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
+    group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
+    group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
+    absent = {}
+    if live:
+        absent = {"json": None, "resume": False, "coco_results": None}
+    else:
+        group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
+        group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
+        group.add_argument("--show", action="store_true", help="open a window with the result")
+    if pose:
+        group.add_argument("--track", action="store_true", help="number people: the same number for the same person from frame to frame")
+        group.add_argument("--smooth", action="store_true", help="with --track, and joints that tremble less (a one-euro filter)")
+    else:
+        absent |= {"coco_results": None, "track": False, "smooth": False}
+    if pose and not live:
+        group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
+    parser.set_defaults(prog=parser.prog, verbose=False, **absent)
+
+
+def check_distinct(options, inputs, outputs):
+    """Raise InputError if an output would overwrite an input or another output; names of options, of which some may be absent.
+
+    The .bin beside an .xml counts as named.
+    """
+    taken = {}  # where a file is -> the option that names it
+    for name in inputs:
+        value = getattr(options, name, None)
+        for path in value if isinstance(value, list) else [value] if value else []:
+            taken.setdefault(real_place(path), name)
+            if str(path).lower().endswith(".xml"):
+                taken.setdefault(real_place(Path(path).with_suffix(".bin")), name)
+    for name in outputs:
+        path = getattr(options, name, None)
+        if not path:
+            continue
+        place = real_place(path)
+        if place in taken:
+            raise InputError(f"--{name} {path}: this file is in use already ({taken[place]}); choose another name")
+        taken[place] = name
+
+
+def finite_float(text) -> float:
+    """An argparse type: a number, not NaN or infinity, that a picture can be multiplied with."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= 1e6:
+        raise ArgumentTypeError(f"expected a number from -1e6 to 1e6, got {text!r}")
+    return value
+
+
+def bounded_float(text, least, most, what="number") -> float:
+    """An argparse type: a number from least to most."""
+    value = finite_float(text)
+    if not least <= value <= most:
+        raise ArgumentTypeError(f"expected a {what} from {least} to {most}, got {text!r}")
+    return value
+
+
+def add_engine_options(parser):
+    """--engine and --gpu, and OpenVINO's options."""
+    group = parser.add_argument_group("engine")
+    group.add_argument("--engine", choices=("openvino", "chainer"), help="default: openvino; chainer with --gpu")
+    group.add_argument(
+        "--gpu", type=partial(whole_number, least=-1), default=-1, metavar="N", help="run Chainer on this GPU, through CuPy (-1: none)"
+    )
+    add_openvino_options(parser)
+
+
+def add_openvino_options(parser):
+    """--device, --precision, --threads, --streams, --hint."""
+    group = parser.add_argument_group("OpenVINO")
+    group.add_argument("--device", help="(default: CPU)")
+    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help="default: the device's own choice; int8 needs a quantised .xml")
+    group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help="default: all cores")
+    group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side")
+    group.add_argument("--hint", choices=("latency", "throughput"), help="what to be quick at (default: latency)")
+
+
+OPENVINO_OPTIONS = ("device", "precision", "threads", "streams", "hint")
+
+
+def openvino_options(options) -> dict:
+    """The keyword arguments of engines.open_net from the options of add_openvino_options that were given."""
+    return {name: getattr(options, name) for name in OPENVINO_OPTIONS if getattr(options, name) is not None}
+
+
+def engine_options(options) -> dict:
+    """The keyword arguments of engines.open_net from the options of add_engine_options. Raises InputError if they contradict each other."""
+    engine = options.engine or ("chainer" if options.gpu >= 0 else "openvino")
+    if engine == "openvino":
+        if options.gpu >= 0:
+            raise InputError("--gpu is for --engine chainer; OpenVINO's devices are named by --device, for example --device GPU")
+        return {"engine": engine, **openvino_options(options)}
+    for name in OPENVINO_OPTIONS:
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} is for --engine openvino; Chainer's device is chosen by --gpu")
+    return {"engine": engine, "device": options.gpu}

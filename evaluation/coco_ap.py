@@ -1,0 +1,85 @@
+"""COCO's keypoint AP and AR of a detector, by pycocotools.
+
+Source: COCO's keypoint evaluation, https://cocodataset.org/#keypoints-eval
+"""
+
+import contextlib
+import io
+import time
+from pathlib import Path
+
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from tqdm import tqdm
+
+from errors import InputError
+from keypoints.whole import persons_of
+from streams.formats import to_coco
+from streams.picture import read_image
+from streams.threads import read_ahead
+
+PERSON = 1  # COCO's category
+FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
+
+
+def coco_figures(dataset, entries) -> dict:
+    """{"AP": 0.45, ...} with the names of FIGURES; None where there is nobody of that size.
+
+    dataset: {"images", "annotations"} in COCO's form, those that count; entries: of a COCO result file, all on these images.
+    """
+    categories = [{"id": PERSON, "name": "person"}]
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth, found = COCO(), COCO()
+        truth.dataset = {**dataset, "categories": categories, "annotations": [dict(entry) for entry in dataset["annotations"]]}
+        truth.createIndex()
+        if entries:
+            found = truth.loadRes([dict(entry) for entry in entries])
+        else:  # loadRes takes no empty list
+            found.dataset = {"images": dataset["images"], "annotations": [], "categories": categories}
+            found.createIndex()
+        evaluation = COCOeval(truth, found, "keypoints")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return {name: float(value) if value >= 0 else None for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+
+
+def coco_entries(found) -> list:
+    """Entries of a COCO result file. found: {image id: keypoints.paf.People}."""
+    return [entry for number, people in found.items() for entry in to_coco(persons_of(people), number)]
+
+
+def choose(dataset, limit=None) -> dict:
+    """The part of COCO's dataset that is evaluated: at most `limit` images, evenly spread over their ids, and the people in them.
+
+    Raises InputError if nobody in it has a labelled keypoint.
+    """
+    images = sorted(dataset["images"], key=lambda image: image["id"])
+    if limit is not None and limit < len(images):
+        images = [images[number * len(images) // limit] for number in range(limit)]
+    chosen = {image["id"] for image in images}
+    people = [{"category_id": PERSON, "iscrowd": 0, **entry} for entry in dataset["annotations"] if entry["image_id"] in chosen]
+    people = [entry for entry in people if entry["category_id"] == PERSON]
+    if not any(entry["num_keypoints"] and not entry["iscrowd"] for entry in people):
+        raise InputError(
+            f"nobody in the {len(images)} of {len(dataset['images'])} pictures has a labelled keypoint: there is nothing to measure; "
+            "raise --limit, or take COCO's person_keypoints file"
+        )
+    return {"images": images, "annotations": people}
+
+
+def detect_all(detector, images, folder) -> tuple:
+    """{image id: People} of the images (COCO's entries), read from the folder; and the seconds for one, without preparing the network.
+
+    They are looked at in the order of their sizes, for a network is prepared for each size anew.
+    """
+    ordered = sorted(images, key=lambda image: (image["width"], image["height"]))
+    begin, prepared = time.perf_counter(), detector.net.compile_seconds
+    pictures = read_ahead(read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
+    found = {}
+    with tqdm(total=len(images), unit="image", leave=False, disable=None) as progress, contextlib.closing(pictures):
+        for image, (_, people) in zip(ordered, detector.stream(pictures), strict=True):
+            found[image["id"]] = people
+            progress.update()
+    seconds = time.perf_counter() - begin - (detector.net.compile_seconds - prepared)
+    return {image["id"]: found[image["id"]] for image in images}, seconds / len(images)

@@ -1,0 +1,267 @@
+"""Frames from pictures, folders, lists and videos, one after another. Cameras: streams/live.py."""
+
+import glob
+import os
+from itertools import chain, count
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import cv2
+import numpy as np
+
+from errors import InputError
+from files import TIMEOUT, is_url, open_binary, read_bytes
+from streams.picture import read_image
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".ogv", ".mjpeg", ".mjpg"}
+LISTS = {".txt", ".lst"}
+DEFAULT_RATE = 25.0  # frames per second, where a source does not say
+
+
+class Frame(NamedTuple):
+    """One picture of a source."""
+
+    number: int  # from 0
+    name: str  # of the picture, video or camera, as the user gave it
+    stem: str  # unique in its source: results of this frame are called so, in a folder; may hold folders
+    seconds: float | None  # since the beginning of a video; None for a picture
+    image: np.ndarray | None  # (H, W, 3) uint8 BGR
+
+    @property
+    def size_wh(self):
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def key(self) -> str:
+        """What tells this frame from all others of its source, also in a later run."""
+        return frame_key(self.name, self.number, self.seconds)
+
+
+def frame_key(name, number, seconds) -> str:
+    return name if seconds is None else f"{name}#{number}"
+
+
+class Pictures:
+    """Pictures from files. Those that cannot be read are left out, and listed in `failures`: (name, why)."""
+
+    live, rate, is_video = False, None, False
+
+    def __init__(self, paths, stems):
+        self.paths, self.stems, self.failures = paths, stems, []
+
+    def __len__(self):
+        return len(self.paths)
+
+    def entries(self):
+        """Yield a Frame without its image for each picture."""
+        for number, (path, stem) in enumerate(zip(self.paths, self.stems, strict=True)):
+            yield Frame(number, str(path), stem, None, None)
+
+    def frames(self, skip=lambda frame: False):
+        """Yield a Frame for each picture that can be read and is not to be skipped; skip is asked before reading (frame.image is None)."""
+        for frame in self.entries():
+            if skip(frame):
+                continue
+            try:
+                yield frame._replace(image=read_image(frame.name))
+            except InputError as error:
+                self.failures.append((frame.name, str(error)))
+
+    def close(self):
+        pass
+
+
+class Video:
+    """The frames of a video file, here or on a server, upright as the file says. `failures` has an entry if it ends too early."""
+
+    live, is_video = False, True
+
+    def __init__(self, path):
+        """path: of a file, or the URL of one. Raises InputError if it cannot be read, or has no frame."""
+        if not is_url(path):
+            with open_binary(path, "video") as file:
+                if not file.read(1):
+                    raise InputError(f"video {path}: the file is empty; copy or download it again")
+        self.path, self.failures = str(path), []
+        self.capture = open_capture(self.path)
+        done, image = self.capture.read() if self.capture.isOpened() else (False, None)
+        if not done:
+            self.capture.release()
+            raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...), got something else, or a damaged one; convert it")
+        self.first = image
+        self.size_wh = image.shape[1], image.shape[0]
+        rate = self.capture.get(cv2.CAP_PROP_FPS)
+        self.rate = rate if 0.1 <= rate <= 1000 else DEFAULT_RATE
+        self.length = max(0, int(min(self.capture.get(cv2.CAP_PROP_FRAME_COUNT), 1e9)))
+
+    def __len__(self):
+        """As the file says, which may be an estimate; 0 where it says nothing."""
+        return self.length
+
+    def frames(self, skip=lambda frame: False):
+        stem, image, n_read = Path(self.path).stem, self.first, 0
+        for number in count():
+            if number:
+                if not self.capture.grab():
+                    break
+                image = None
+            n_read += 1
+            frame = Frame(number, self.path, f"{stem}_{number:012d}", number / self.rate, image)
+            if skip(frame):
+                continue
+            if image is None:
+                done, image = self.capture.retrieve()
+                if not done:
+                    self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+                    continue
+            yield frame._replace(image=image)
+        if n_read < 0.9 * self.length:  # the length of some formats is an estimate
+            self.failures.append((self.path, f"it ends after {n_read} of {self.length} frames; it may be damaged"))
+
+    def close(self):
+        self.capture.release()
+
+
+def open_capture(name):
+    """A cv2.VideoCapture that says nothing on stderr by itself. name: of a file or URL, or a camera's number."""
+    name = opencv_name(name) if isinstance(name, str) else name
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if is_url(name):  # the level stays: it would say so in the middle of the work, when the server is silent
+        return cv2.VideoCapture(
+            name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * TIMEOUT]
+        )
+    try:
+        return cv2.VideoCapture(name)
+    finally:
+        cv2.utils.logging.setLogLevel(level)
+
+
+def opencv_name(path) -> str:
+    """The name of a file for OpenCV, which ends the process where a name is no UTF-8. Raises InputError there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{path}: OpenCV knows no names that are not UTF-8; give the file another name") from None
+    return str(path)
+
+
+def is_live(names) -> bool:
+    """Whether --input names a camera: a number, or a URL, which may also be a video's."""
+    return len(names) == 1 and (names[0].isdecimal() or (is_url(names[0]) and not is_picture_url(names[0])))
+
+
+def is_picture_url(name) -> bool:
+    return is_url(name) and Path(_path_of(name)).suffix.lower() in PICTURES
+
+
+def _path_of(url):
+    try:
+        return unquote(urlsplit(url).path)
+    except ValueError:  # no URL after all
+        return ""
+
+
+def open_frames(names, recursive=False, without=None):
+    """Pictures or a Video for what --input names: files, folders, globs, lists of files (.txt), or one video.
+
+    recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
+    Raises InputError where there is nothing, or a mixture.
+    """
+    if len(names) == 1 and is_picture_url(names[0]):
+        return Pictures(names, [Path(_path_of(names[0])).stem])
+    paths = {}  # each once -> the part of it that is left out of the results' names
+    for name in names:
+        for path, base in _expand(name, recursive):
+            if without is None or not _is_in(path, base, without):
+                paths.setdefault(path, base)
+    if len(paths) == 1 and is_video(*paths):
+        return Video(*paths)
+    videos = [path for path in paths if path.suffix.lower() in VIDEOS]
+    if videos:
+        raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
+    if not paths:
+        deeper = (
+            "; with -r folders in folders are searched too" if any(Path(name).is_dir() for name in names) and not recursive else "; check the names"
+        )
+        raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}){deeper}")
+    return Pictures(list(paths), _stems(paths, paths.values()))
+
+
+def is_video(path) -> bool:
+    """By its name, or, where that says nothing, because it is a file that is no picture."""
+    suffix = Path(path).suffix.lower()
+    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(opencv_name(path)) and Path(path).is_file())
+
+
+def _expand(name, recursive) -> list:
+    """(path, base) of the files that one name of --input stands for."""
+    path = Path(name)
+    try:
+        if path.is_dir():
+            found = path.rglob("*") if recursive else path.iterdir()
+            return [(file, path) for file in sorted(found) if file.suffix.lower() in PICTURES and not _is_hidden(file, path) and file.is_file()]
+        if path.exists():
+            return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise InputError(f"--input {name}: cannot be read ({getattr(error, 'strerror', None) or error}); check name and permissions") from None
+    if glob.has_magic(name):
+        found = sorted(Path(file) for file in glob.iglob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
+        base = Path(*path.parts[: next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
+        return [(file, base) for file in found if file.suffix.lower() in PICTURES | VIDEOS and file.is_file()]
+    raise InputError(f"--input {name}: no such file or folder, glob, camera number or URL; check the name")
+
+
+def _is_in(path, base, folder) -> bool:
+    """Whether the file is in the folder, and the folder in the base."""
+    path, base, folder = (Path(os.path.realpath(each)) for each in (path, base, folder))  # Path.resolve raises where links go in a circle
+    return path.is_relative_to(folder) and base in folder.parents
+
+
+def _is_hidden(path, base) -> bool:
+    """Whether the file, or a folder between the base and the file, is hidden."""
+    return any(part.startswith(".") for part in path.relative_to(base).parts)
+
+
+def _read_list(path) -> list:
+    """A file with one name on each line, relative to the file's folder; empty lines and those that begin with # do not count."""
+    try:
+        lines = read_bytes(path, "list").decode().splitlines()
+    except UnicodeDecodeError:
+        lines = ["\0"]
+    if any("\0" in line for line in lines):
+        raise InputError(f"list {path}: expected lines of text, one file's name on each, got something else")
+    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    return [(path.parent / name, path.parent) for name in names]
+
+
+def _stems(paths, bases) -> list:
+    """A name for each picture's results: its path below the base, without the extension where that leaves it unique."""
+    relative = []
+    for path, base in zip(paths, bases, strict=True):
+        below = path.relative_to(base) if path.is_relative_to(base) else Path(path.name)
+        relative.append(Path(path.name) if ".." in below.parts or below.is_absolute() else below)
+    stems, taken = [], set()
+    plain = [path.with_suffix("").as_posix() for path in relative]
+    seen = {}
+    for stem in plain:
+        seen[stem] = seen.get(stem, 0) + 1
+    for path, stem in zip(relative, plain, strict=True):
+        stem = stem if seen[stem] == 1 else path.as_posix()
+        unique = next(name for name in chain([stem], (f"{path.with_suffix('').as_posix()}_{i}" for i in count(2))) if name not in taken)
+        taken.add(unique)
+        stems.append(unique)
+    return stems
+
+
+def find_pictures(folder, most) -> list:
+    """At most `most` pictures of a folder (None: all), spread evenly over their names. Raises InputError if there are none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: expected a folder of pictures, and there is none of this name")
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    if not pictures:
+        raise InputError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))}); name another folder")
+    return pictures[:: -(-len(pictures) // (most or len(pictures)))]

@@ -1,0 +1,125 @@
+"""A camera, or a video played as if it were one: always the newest frame; what could not be used meanwhile is dropped."""
+
+import threading
+import time
+
+import cv2
+
+from errors import InputError
+from files import is_url, why_not
+from streams.frames import DEFAULT_RATE, Frame, Video, open_capture
+
+PATIENCE = 5.0  # seconds without a frame until a camera counts as gone
+WAIT = 0.05
+MOST_CAMERAS = 9999  # OpenCV takes numbers from 100 on for other kinds of access, and none that an int does not hold
+
+
+def open_live(name, as_camera=False):
+    """A Live for a camera's number or a URL. A URL of a file (it has an end) gives its Video, or with as_camera the Video played as a camera.
+
+    Raises InputError if no picture comes.
+    """
+    live = Live(name)
+    if not live.has_end:
+        return live
+    live.close()
+    video = Video(name)
+    return Live(name, video) if as_camera else video
+
+
+class Live:
+    """`for frame in live.frames(): ...` gives the newest frame each time, never one twice. Close it on every path: that releases the camera."""
+
+    live, is_video = True, True
+
+    def __init__(self, name, video=None):
+        """name: a camera's number, or a URL (rtsp://, http://), as text. video: a frames.Video to be played in its place, at its own rate.
+
+        Raises InputError if there is no such camera, or it gives no picture.
+        """
+        self.name, self.video, self.failures = name, video, []
+        self.n_dropped, self.taken = 0, 0.0  # taken: time.monotonic() when the last frame that was given out was taken
+        self.paused = False  # a video stands still meanwhile; a camera goes on
+        self._newest, self._ended, self._stopped = None, False, threading.Event()
+        self._changed = threading.Condition()
+        if video is not None:
+            self.rate, self.size_wh, self.capture = video.rate, video.size_wh, video.capture
+        else:
+            self.capture = open_capture(min(int(name), MOST_CAMERAS) if name.isdecimal() else name)
+            done, image = self.capture.read() if self.capture.isOpened() else (False, None)
+            if not done:
+                self.capture.release()
+                kind, cure = ("camera", "plug it in, or try another number") if name.isdecimal() else ("stream", "check the URL")
+                reason = why_not(name) if name.lower().startswith("http") else ""
+                said = f" ({reason})" if reason else ""
+                raise InputError(f"{kind} {name}: no picture comes from it{said}; {cure}, or play a file with --input VIDEO")
+            rate = self.capture.get(cv2.CAP_PROP_FPS)
+            self.rate, self.size_wh = rate if 1 <= rate <= 240 else DEFAULT_RATE, (image.shape[1], image.shape[0])
+            self.has_end = is_url(name) and self.capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        self.thread = threading.Thread(target=self._play if video is not None else self._watch, daemon=True)
+
+    def __len__(self):
+        return 0  # nobody knows
+
+    def frames(self, skip=lambda frame: False):
+        """Yield the newest Frame, as soon as there is one that was not yielded; end with the video, or when the camera is gone."""
+        self.thread.start()
+        while True:
+            with self._changed:
+                while self._newest is None and not self._ended:
+                    self._changed.wait(WAIT)
+                if self._newest is None:
+                    return
+                (frame, self.taken), self._newest = self._newest, None
+            if not skip(frame):
+                yield frame
+
+    def close(self):
+        """Release the camera."""
+        self._stopped.set()
+        if self.thread.is_alive():
+            self.thread.join(PATIENCE)
+        if not self.thread.is_alive():  # a thread that hangs in the driver would crash on a released camera; it ends with the process
+            self.capture.release()
+
+    def _watch(self):
+        begin, number, silent_since = time.monotonic(), 0, None
+        while not self._stopped.is_set():
+            done, image = self.capture.read()
+            now = time.monotonic()
+            if done:
+                self._put(Frame(number, self.name, f"camera_{number:012d}", now - begin, image), now)
+                number, silent_since = number + 1, None
+                continue
+            silent_since = silent_since or now
+            if now - silent_since > PATIENCE:
+                self.failures.append((self.name, f"no picture came for {PATIENCE:.0f} s, after {number} frames"))
+                break
+            time.sleep(WAIT)
+        self._end()
+
+    def _play(self):
+        begin = time.monotonic()
+        try:
+            for frame in self.video.frames():
+                while self.paused and not self._stopped.is_set():
+                    time.sleep(WAIT)
+                    begin += WAIT
+                wait = begin + frame.seconds - time.monotonic()
+                if self._stopped.wait(max(0.0, wait)):
+                    break
+                self._put(frame, time.monotonic())
+        finally:
+            self.failures += self.video.failures
+            self._end()
+
+    def _put(self, frame, now):
+        with self._changed:
+            self.n_dropped += self._newest is not None
+            self._newest = frame, now
+            self._changed.notify()
+
+    def _end(self):
+        with self._changed:
+            self._ended = True
+            self._changed.notify()

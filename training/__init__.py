@@ -1,0 +1,1 @@
+"""Training a pose network with Chainer: samples, steps, snapshots, several machines."""
