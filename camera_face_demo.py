@@ -35,6 +35,7 @@ class CascadeFaceDetector:
     def __init__(self, face, min_face=48, most=10):
         """face: a FaceDetector. min_face: pixels. most: faces of one picture, the largest ones."""
         self.face, self.min_face, self.most = face, min_face, most
+        self.name = face.name
         self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / CASCADE))
         if self.cascade.empty():
             raise InputError(f"OpenCV's {CASCADE} is not in {cv2.data.haarcascades}; install opencv-python again, or use --pose")
@@ -94,15 +95,12 @@ def parser():
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
     usual = MODELS / "facenet.npz"
-
-    def open_detector():
+    with pipeline.prepare(*cli.asked(options)) as work:
         face = FaceDetector(open_net("facenet", options.weights or (usual if usual.is_file() else None), **engine))
         if not options.pose:
-            return CascadeFaceDetector(face, options.min_face)
+            return work(CascadeFaceDetector(face, options.min_face))
         pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)
-        return PoseFaceDetector(pose, face, min_face=options.min_face)
-
-    return pipeline.run_on_camera(options, open_detector)
+        return work(PoseFaceDetector(pose, face, min_face=options.min_face))
 
 
 def main(argv=None) -> int:

@@ -27,11 +27,8 @@ def parser():
 
 def detect(options):
     engine = cli.engine_options(options)
-
-    def open_detector():
-        return PoseDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), short_side=options.short_side)
-
-    return pipeline.run_on_camera(options, open_detector)
+    with pipeline.prepare(*cli.asked(options)) as work:
+        return work(PoseDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), short_side=options.short_side))
 
 
 def main(argv=None) -> int:

@@ -8,11 +8,9 @@ import signal
 import sys
 import threading
 from functools import partial
-from pathlib import Path
 
 from entity import COCO_DIR, STRIDE
 from errors import InputError
-from files import real_place
 from keypoints.image import MAX_SIDE
 
 ArgumentTypeError = argparse.ArgumentTypeError
@@ -128,7 +126,6 @@ def add_camera_options(parser, pose=True):
     group.add_argument("--camera", type=partial(whole_number, least=0, most=1000), default=0, metavar="N", help="the camera's number (default: 0)")
     group.add_argument("--input", metavar="X", help="a video that is played in the camera's place, or a URL (rtsp://, http://)")
     add_output_options(parser, pose, live=True)
-    parser.set_defaults(img=None, recursive=False)
 
 
 def add_output_options(parser, pose=True, live=False):
@@ -141,43 +138,34 @@ def add_output_options(parser, pose=True, live=False):
     group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
     group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
     group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
-    absent = {}
-    if live:
-        absent = {"json": None, "resume": False, "coco_results": None}
-    else:
+    if not live:
         group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
         group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
         group.add_argument("--show", action="store_true", help="open a window with the result")
     if pose:
         group.add_argument("--track", action="store_true", help="number people: the same number for the same person from frame to frame")
         group.add_argument("--smooth", action="store_true", help="with --track, and joints that tremble less (a one-euro filter)")
-    else:
-        absent |= {"coco_results": None, "track": False, "smooth": False}
     if pose and not live:
         group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
-    parser.set_defaults(prog=parser.prog, verbose=False, **absent)
+    parser.set_defaults(prog=parser.prog)
 
 
-def check_distinct(options, inputs, outputs):
-    """Raise InputError if an output would overwrite an input or another output; names of options, of which some may be absent.
+READS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
 
-    The .bin beside an .xml counts as named.
-    """
-    taken = {}  # where a file is -> the option that names it
-    for name in inputs:
-        value = getattr(options, name, None)
-        for path in value if isinstance(value, list) else [value] if value else []:
-            taken.setdefault(real_place(path), name)
-            if str(path).lower().endswith(".xml"):
-                taken.setdefault(real_place(Path(path).with_suffix(".bin")), name)
-    for name in outputs:
-        path = getattr(options, name, None)
-        if not path:
-            continue
-        place = real_place(path)
-        if place in taken:
-            raise InputError(f"--{name} {path}: this file is in use already ({taken[place]}); choose another name")
-        taken[place] = name
+
+def asked(options) -> tuple:
+    """(streams.wanted.Source, Wanted): what the options of add_source_options or add_camera_options ask for."""
+    from streams.wanted import Source, Wanted
+
+    given = vars(options)
+    if "camera" in given:
+        source = Source(camera=str(options.camera) if options.input is None else options.input)
+    else:
+        source = Source(img=options.img, names=tuple(options.input or ()), recursive=options.recursive)
+    values = {name: given[name] for name in Wanted.__dataclass_fields__ if name in given}
+    if source.img is not None and values["out"] is None:
+        values["out"] = "result.png"
+    return source, Wanted(**values, reads={name: given[name] for name in READS if given.get(name)})
 
 
 def finite_float(text) -> float:

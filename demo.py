@@ -40,6 +40,7 @@ class WholeBodyDetector:
         """
         self.pose, self.face, self.hand = pose, face, hand
         self.min_side, self.most = {"face": min_face, "left_hand": min_hand, "right_hand": min_hand}, most
+        self.name = pose.name
         self.parts = (*(("face",) if face else ()), *(("left_hand", "right_hand") if hand else ()))
         self.seconds = {"network": 0.0, "decode": 0.0}
 
@@ -152,8 +153,7 @@ def detect(options):
     if options.arch is None:
         arch, weights = ("posenet", OPENPOSE) if OPENPOSE.is_file() else ("lightposenet", None)
         options = cli.changed(options, arch=arch, weights=weights)
-
-    def open_detector():
+    with pipeline.prepare(*cli.asked(options)) as work:
         pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side)
         files = {part: part_weights(options, part, arch) for part, arch in NETWORKS.items()}
         face = FaceDetector(open_net("facenet", files["face"], **engine)) if files["face"] else None
@@ -161,9 +161,7 @@ def detect(options):
         for part, arch in NETWORKS.items():
             if not files[part] and not getattr(options, f"no_{part}s"):
                 print(f"{options.prog}: {part}s are left out: models/{arch}.npz is missing; {FETCH[arch]}", file=sys.stderr)
-        return WholeBodyDetector(pose, face, hand, options.min_face, options.min_hand, options.most)
-
-    return pipeline.run(options, open_detector)
+        return work(WholeBodyDetector(pose, face, hand, options.min_face, options.min_hand, options.most))
 
 
 def main(argv=None) -> int:

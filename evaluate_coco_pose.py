@@ -15,7 +15,6 @@ import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 
@@ -28,7 +27,7 @@ from evaluation import report
 from evaluation.coco import SPLITS, check_coco, check_pictures, read_annotations
 from evaluation.coco_ap import choose, coco_entries, coco_figures, detect_all
 from evaluation.keypoint_errors import compare, keypoint_errors
-from files import check_path, is_same_file
+from files import check_distinct, check_path, is_same_file
 from models import ARCHS
 from pose_detector import PoseDetector
 from streams import results
@@ -70,7 +69,8 @@ def check_outputs(options, annotations, folder):
             check_path(path, f"--{name}")
             if is_same_file(Path(path).parent, folder):
                 raise InputError(f"--{name} {path}: this is COCO's folder of pictures; choose another one")
-    cli.check_distinct(SimpleNamespace(**vars(options), coco_dir_file=annotations), ("weights", "bin", "coco_dir_file"), ("out", "json"))
+    read = {"weights": options.weights, "bin": options.bin, "coco_dir_file": annotations}
+    check_distinct(read, {"out": options.out, "json": options.json})
     if options.report is not None:
         report.check_folder(options.report)
 

@@ -54,7 +54,8 @@ def parser():
 
 def detect(options):
     engine = cli.engine_options(options)
-    return pipeline.run(options, lambda: FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
+    with pipeline.prepare(*cli.asked(options)) as work:
+        return work(FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
 
 
 def main(argv=None) -> int:

@@ -153,6 +153,26 @@ def is_same_file(path, other) -> bool:
     return real_place(path) == real_place(other)
 
 
+def check_distinct(inputs, outputs):
+    """Raise InputError if an output would overwrite an input or another output. inputs, outputs: {option: path, paths or None}.
+
+    The .bin beside an .xml counts as named.
+    """
+    taken = {}  # where a file is -> the option that names it
+    for name, value in inputs.items():
+        for path in value if isinstance(value, list) else [value] if value else []:
+            taken.setdefault(real_place(path), name)
+            if str(path).lower().endswith(".xml"):
+                taken.setdefault(real_place(Path(path).with_suffix(".bin")), name)
+    for name, path in outputs.items():
+        if not path:
+            continue
+        place = real_place(path)
+        if place in taken:
+            raise InputError(f"--{name} {path}: this file is in use already ({taken[place]}); choose another name")
+        taken[place] = name
+
+
 @contextmanager
 def atomic_file(path, suffix=".part"):
     """`with atomic_file(path) as part:` write the file `part`; it is renamed to path at the end, or removed after an error.

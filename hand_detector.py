@@ -59,11 +59,8 @@ def parser():
 
 def detect(options):
     engine = cli.engine_options(options)
-
-    def open_detector():
-        return HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand)
-
-    return pipeline.run(options, open_detector)
+    with pipeline.prepare(*cli.asked(options)) as work:
+        return work(HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
 
 
 def main(argv=None) -> int:

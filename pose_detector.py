@@ -46,6 +46,11 @@ class PoseDetector:
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
 
     @property
+    def name(self):
+        """Of the network, as in ARCHS; None where it has none."""
+        return getattr(self.net, "name", None)
+
+    @property
     def compile_seconds(self):
         """Spent so far on preparing the network for the shapes of its inputs."""
         return self.net.compile_seconds
@@ -151,12 +156,9 @@ def parser():
 
 def detect(options):
     engine = cli.engine_options(options)
-
-    def open_detector():
+    with pipeline.prepare(*cli.asked(options)) as work:
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
-        return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip)
-
-    return pipeline.run(options, open_detector)
+        return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip))
 
 
 def main(argv=None) -> int:

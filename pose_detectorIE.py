@@ -49,7 +49,8 @@ def open_detector(options):
 
 
 def detect(options):
-    return pipeline.run(options, lambda: open_detector(options))
+    with pipeline.prepare(*cli.asked(options)) as work:
+        return work(open_detector(options))
 
 
 def main(argv=None) -> int:

@@ -20,7 +20,7 @@ from engines import open_net
 from errors import InputError
 from evaluation.compare import compare_maps, count_common, found_points, pose_points
 from face_detector import FaceDetector
-from files import check_path
+from files import check_distinct, check_path
 from hand_detector import HandDetector
 from models import ARCHS, OURS
 from pose_detector import PoseDetector
@@ -173,7 +173,7 @@ def compare(options):
     check_path(options.out, "--out")
     if options.json is not None:
         check_path(options.json, "--json")
-    cli.check_distinct(options, inputs=("img", "weights", "xml"), outputs=("out", "json"))
+    check_distinct({"img": options.img, "weights": options.weights, "xml": options.xml}, {"out": options.out, "json": options.json})
     image = read_image(options.img)
     kinds = KINDS[ARCHS[options.arch].task]
     with tempfile.TemporaryDirectory() as folder:

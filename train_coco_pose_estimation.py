@@ -24,9 +24,9 @@ from models import ARCHS, MODELS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights
 from pose_detector import PoseDetector
 from training.mixed import MixedSamples, UnlabelledSamples
+from training.recipe import Recipe
 
 POSE_ARCHS = [name for name in OURS if ARCHS[name].task == "pose"]
-SAME = ("arch", "insize", "batchsize", "seed", "optimizer", "lr", "schedule", "ema", "batch_normalisation", "freeze")  # in a resumed run
 TEST = {"iteration": 10, "val_samples": 10, "interval": 5, "val_interval": 5, "log_interval": 1}  # of --test, where not named otherwise
 
 
@@ -152,8 +152,8 @@ def train(options):
     teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
     from training.run import run  # Chainer takes a second to import: after what can be checked without
 
-    same = {name: getattr(options, name) for name in SAME}
-    return run(options, datasets, weights, teacher, same, PoseDetector)
+    recipe = Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})
+    return run(recipe, datasets, weights, teacher, PoseDetector)
 
 
 def main(argv=None) -> int:

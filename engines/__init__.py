@@ -16,7 +16,7 @@ from models.weights import read_weights
 def open_net(
     arch, weights=None, *, engine="openvino", device=None, precision=None, threads=None, cache_dir=None, bin=None, scale=None, offset=None, **hints
 ):
-    """A network with its weights, ready to run: net(x) -> tuple of arrays; net.arch is its row of ARCHS.
+    """A network with its weights, ready to run: net(x) -> tuple of arrays; net.name is its name, net.arch its row of ARCHS.
 
     arch: a name of ARCHS. weights: an npz, or for OpenVINO an .xml (with `bin` beside it or named), .onnx or .pb; None for those that ship.
     engine: "openvino" with device "CPU", precision "f32", "bf16", "f16", "int8" or None (the device's choice), threads, cache_dir (compiled
@@ -53,5 +53,6 @@ def open_net(
 
             model, outputs, row = read_model(arch, row, weights, bin)
         net = OpenVinoNet(model, outputs, "CPU" if device is None else device, precision, threads, cache_dir, **hints)
+    net.name = arch
     net.arch = row._replace(scale=row.scale if scale is None else scale, offset=row.offset if offset is None else offset)
     return net

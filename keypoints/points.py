@@ -26,6 +26,11 @@ class PointDetector:
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
 
     @property
+    def name(self):
+        """Of the network, as in ARCHS; None where it has none."""
+        return getattr(self.net, "name", None)
+
+    @property
     def compile_seconds(self):
         """Spent so far on preparing the network for the shapes of its inputs."""
         return self.net.compile_seconds

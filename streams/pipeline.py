@@ -1,68 +1,93 @@
 """From a source to its results: pictures, folders, videos and cameras through a detector, one after another.
 
+    with prepare(Source(names=["photos"]), Wanted(jsonl="poses.jsonl")) as work:  # whatever can be checked is checked here
+        status = work(PoseDetector(open_net("lightposenet")))
+
 A detector has detect(image) -> found, stream(images) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
-describe(found) -> text, `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last
+describe(found) -> text, `name` (of its network), `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last
 picture `seconds` {"network", "decode"} and `compile_seconds`.
 """
 
 import sys
 from collections import deque
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from cli import changed
 from errors import InputError
 from files import make_folder
 from keypoints.draw import draw_people
 from keypoints.track import Tracker
 from streams import outputs, results
-from streams.frames import DEFAULT_RATE, PICTURES, Frame, Pictures, Video, is_live, is_picture_url
+from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
 from streams.picture import read_image
 from streams.threads import read_ahead, undivided
+from streams.wanted import check, check_detector, check_frames, check_kinds, check_results, is_for_one_picture
 from streams.window import KEYS, Window, check_screen, show_picture
 
 MOST_LISTED = 20  # failures
 
 
-def run(options, open_detector) -> int:
-    """Do what the options of cli.add_source_options say; what can be checked is checked before open_detector() is called."""
-    path = options.img
-    if path is None and is_one_picture(options.input) and outputs.out_kind(options.out) in (None, "picture") and not options.resume:
-        path = options.input[0]
-    if path is None:
-        return run_on_frames(options, open_detector)
-    out = options.out or ("result.png" if options.img is not None else None)
-    return run_on_picture(changed(options, img=path, out=out), open_detector)
+def run(source, wanted, detector) -> int:
+    """Work on a source (streams.wanted.Source), write what is wanted (streams.wanted.Wanted). Returns the exit status; raises InputError."""
+    with prepare(source, wanted) as work:
+        return work(detector)
 
 
-def is_one_picture(names) -> bool:
-    return len(names) == 1 and (is_picture_url(names[0]) or (Path(names[0]).suffix.lower() in PICTURES and Path(names[0]).is_file()))
+@contextmanager
+def prepare(source, wanted):
+    """`with prepare(source, wanted) as work: status = work(detector)`: what can be checked is checked before a network is opened."""
+    note = None
+    if source.camera is not None:
+        wanted, note = with_window(wanted)
+    check(wanted, source)
+    if source.picture is not None and is_for_one_picture(wanted, source):
+        check_results(wanted, source, [source.picture])
+        check_kinds(wanted)
+        yield partial(work_on_picture, source.picture, read_image(source.picture), wanted)
+        return
+    with closing(open_source(source, wanted)) as frames:
+        check_frames(wanted, source, frames)
+        yield partial(work_on_frames, frames, wanted, note)
 
 
-def run_on_picture(options, open_detector) -> int:
-    """Read --img, detect, write --out and the files of results, all or none of them, say what was found and how long it took."""
-    for name, source in (("track", "many frames"), ("smooth", "many frames"), ("resume", "a folder"), ("recursive", "a folder")):
-        if getattr(options, name):
-            raise InputError(f"--{name} is for --input with {source}, not for one picture")
-    path, out = options.img, options.out
-    if out is not None:
-        results.check_image_path(out)
-    outputs.check_options(options)
-    outputs.check_results(options, [path])
-    outputs.check_kinds(options)
-    image = read_image(path)
-    detector = opened_detector(options, open_detector)
-    found = detector.detect(image)
+def with_window(wanted) -> tuple:
+    """(wanted with a window where there is a screen, what to say where there is none)."""
+    try:
+        check_screen("the window", "name --out VIDEO (or --jsonl FILE) to run without one; Ctrl-C ends it")
+    except InputError as error:
+        if not wanted.named:
+            raise
+        return wanted, f"{wanted.prog}: {str(error).split(';')[0]}; Ctrl-C ends it"
+    return replace(wanted, show=True), None
+
+
+def open_source(source, wanted):
+    """What is named, opened. Raises InputError."""
+    if source.camera is not None:
+        return open_live(source.camera, as_camera=True) if is_live([source.camera]) else Live(source.camera, Video(source.camera))
+    if is_live(source.names):
+        if wanted.resume:
+            raise InputError("--resume is for pictures; a camera cannot be asked again")
+        return open_live(source.names[0])
+    return open_frames(source.names, source.recursive, without=wanted.out if wanted.out_kind == "folder" else None)
+
+
+def work_on_picture(path, image, wanted, detector) -> int:
+    """Detect, write the files of results, all or none of them, say what was found and how long it took."""
+    check_detector(wanted, detector)
+    out, found = wanted.out, detector.detect(image)
     frame, persons = Frame(0, str(path), Path(path).stem, None, image), detector.persons(found)
     drawn = draw_people(image, persons)
-    contents = outputs.picture_files(options, detector, frame, found)
+    contents = outputs.picture_files(wanted, detector, frame, persons)
     if out is not None:
         contents[out] = results.encode_image(out, drawn)
-    if options.openpose_json is not None:
-        make_folder(options.openpose_json)
+    if wanted.openpose_json is not None:
+        make_folder(wanted.openpose_json)
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
@@ -70,9 +95,9 @@ def run_on_picture(options, open_detector) -> int:
     timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s"
     others = [str(name) for name in contents if name != out]
     print("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
-    for line in skipped_lines(persons) if options.verbose else []:
+    for line in skipped_lines(persons) if wanted.verbose else []:
         print(line)
-    if options.show:
+    if wanted.show:
         show_picture(Path(out or path).name, drawn)
     return 0
 
@@ -82,38 +107,29 @@ def skipped_lines(persons) -> list:
     return [f"person {i}: {name.replace('_', ' ')} skipped: {why}" for i, person in enumerate(persons) for name, why in person.skipped.items()]
 
 
-def opened_detector(options, open_detector):
-    """Raises InputError where the options ask for poses and it finds none."""
-    detector = open_detector()
-    for name in ("track", "smooth", "coco_results"):
-        if getattr(options, name) and not detector.has_pose:
-            raise InputError(f"--{name} is for poses, and {options.arch} finds none; leave it out")
-    return detector
-
-
-def run_on_frames(options, open_detector, open_source=outputs.open_source) -> int:
-    """Work through --input, or what open_source(options) gives; write --out and the files of results as the frames come."""
-    outputs.check_options(options)
+def work_on_frames(source, wanted, note, detector) -> int:
+    """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
+    check_detector(wanted, detector)
+    if note:
+        print(note, file=sys.stderr)
     with ExitStack() as stack:
-        source = stack.enter_context(closing(open_source(options)))
-        outputs.check_source(options, source)
-        detector = opened_detector(options, open_detector)
-        opened = outputs.open_sinks(options, source, detector)
+        opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
-        window = stack.enter_context(closing(Window(title_of(options), source, tqdm.write))) if options.show else None
-        tracker = Tracker(options.smooth) if options.track or options.smooth else None
+        title = f"{wanted.prog.removesuffix('.py')} ({KEYS})"
+        window = stack.enter_context(closing(Window(title, source, tqdm.write))) if wanted.show else None
+        tracker = Tracker(wanted.smooth) if wanted.track or wanted.smooth else None
         counts = dict.fromkeys(("frames", "people", "skipped"), 0)
         failed = False
         try:
-            work(source, detector, opened, tracker, window, counts, draws=options.show or options.out is not None, verbose=options.verbose)
+            work(source, detector, opened, tracker, window, counts, draws=wanted.show or wanted.out is not None, verbose=wanted.verbose)
         except InputError:
             failed = True
             raise
         finally:
             if counts["frames"] or (not failed and (counts["skipped"] or not source.failures)):
-                say_done(source, counts, options, tracker, detector.has_pose)
-    return report_failures(source, options)
+                say_done(source, counts, wanted, tracker, detector.has_pose)
+    return report_failures(source, wanted.prog)
 
 
 def work(source, detector, opened, tracker, window, counts, draws, verbose):
@@ -161,7 +177,7 @@ def detect_frames(source, detector, skip):
         yield waiting.popleft(), found
 
 
-def say_done(source, counts, options, tracker, has_pose):
+def say_done(source, counts, wanted, tracker, has_pose):
     """One line on stdout, also after an interruption."""
     people = "" if not has_pose else "person " if counts["people"] == 1 else "people "
     unit = "frame" if source.is_video else "picture"
@@ -172,45 +188,17 @@ def say_done(source, counts, options, tracker, has_pose):
         parts.append(f"{counts['skipped']} were done before")
     if source.live:
         parts.append(f"{source.n_dropped} dropped")
-    written = list(map(str, outputs.named(options)))
+    written = list(map(str, wanted.named))
     print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]))
 
 
-def report_failures(source, options) -> int:
+def report_failures(source, prog) -> int:
     """List what could not be read on stderr. Returns the exit status."""
     if not source.failures:
         return 0
     for name, why in source.failures[:MOST_LISTED]:
-        print(f"{options.prog}: {why if name in why else f'{name}: {why}'}", file=sys.stderr)
+        print(f"{prog}: {why if name in why else f'{name}: {why}'}", file=sys.stderr)
     total = f" of {len(source)} pictures" if isinstance(source, Pictures) else ""
     more = len(source.failures) - MOST_LISTED
-    print(f"{options.prog}: {len(source.failures)}{total} could not be read{f' ({more} more than listed)' if more > 0 else ''}", file=sys.stderr)
+    print(f"{prog}: {len(source.failures)}{total} could not be read{f' ({more} more than listed)' if more > 0 else ''}", file=sys.stderr)
     return 1
-
-
-def title_of(options) -> str:
-    return f"{options.prog.removesuffix('.py')} ({KEYS})"
-
-
-def run_on_camera(options, open_detector) -> int:
-    """Work on the newest frame of --camera, or of --input as if it were one, in a window where there is a screen."""
-
-    show, note = True, None
-    try:
-        check_screen("the window", "name --out VIDEO (or --jsonl FILE) to run without one; Ctrl-C ends it")
-    except InputError as error:
-        if not outputs.named(options):
-            raise
-        show, note = False, f"{options.prog}: {str(error).split(';')[0]}; Ctrl-C ends it"
-
-    def open_source(options):
-        name = str(options.camera) if options.input is None else options.input
-        return open_live(name, as_camera=True) if options.input is None or is_live([name]) else Live(name, Video(name))
-
-    def open_and_say():
-        detector = open_detector()
-        if note:
-            print(note, file=sys.stderr)
-        return detector
-
-    return run_on_frames(changed(options, show=show), open_and_say, open_source)

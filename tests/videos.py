@@ -14,7 +14,6 @@ import cli
 from entity import Joint
 from keypoints.whole import WholePerson
 from streams import pipeline
-from streams.formats import people_to_json
 
 SIZE_WH = (64, 48)
 
@@ -76,6 +75,7 @@ def read_video(path) -> tuple:
 class FakeDetector:
     """As many people as the picture's number modulo 3, at places that say the number."""
 
+    name = "fake"
     parts, has_pose = (), True
     compile_seconds = 0.0
 
@@ -96,9 +96,6 @@ class FakeDetector:
     def persons(self, found):
         return found
 
-    def to_json(self, found):
-        return people_to_json(found)
-
     def describe(self, found):
         return f"{len(found)} people"
 
@@ -114,16 +111,14 @@ def fake_main(argv, seconds=0.0, detector=None) -> int:
     """A script on a FakeDetector, with the options that pose_detector.py has."""
     parser = cli.Parser(prog="fake.py")
     cli.add_source_options(parser)
-    parser.set_defaults(arch="fake")
-    return cli.run(parser, lambda options: pipeline.run(options, lambda: detector or FakeDetector(seconds)), [str(word) for word in argv])
+    return cli.run(parser, lambda options: pipeline.run(*cli.asked(options), detector or FakeDetector(seconds)), [str(word) for word in argv])
 
 
 def fake_camera_main(argv, detector=None) -> int:
     """As fake_main, with the options that camera_pose_demo.py has."""
     parser = cli.Parser(prog="fake_camera.py")
     cli.add_camera_options(parser)
-    parser.set_defaults(arch="fake")
-    return cli.run(parser, lambda options: pipeline.run_on_camera(options, lambda: detector or FakeDetector()), [str(word) for word in argv])
+    return cli.run(parser, lambda options: pipeline.run(*cli.asked(options), detector or FakeDetector()), [str(word) for word in argv])
 
 
 def start_fake(*argv, seconds=0.05, before="pass", main="fake_main"):

@@ -29,42 +29,41 @@ COLUMNS = ("epoch", "iteration", "main/loss", "val/loss", "main/paf", "val/paf",
 AFTER_VGG = ("conv4_3_CPM", "conv4_4_CPM")  # their gradients are scaled as VGG's are
 
 
-def run(options, datasets, weights, teacher, same, detector_of) -> int:
-    """Train. options: train_coco_pose_estimation.parser's. datasets: training samples, validation samples, indices of these. weights: to begin
-    with, None to resume. teacher: a network or None. same: {option: value} that a resumed run must share. detector_of(net) -> a PoseDetector, to
-    measure AP. Returns the exit status.
+def run(recipe, datasets, weights, teacher, detector_of) -> int:
+    """Train. recipe: a training.recipe.Recipe. datasets: training samples, validation samples, indices of these. weights: to begin with, None to
+    resume. teacher: a network or None. detector_of(net) -> a PoseDetector, to measure AP. Returns the exit status; raises InputError.
     """
-    communicator = open_communicator(options.communicator)
-    with together(communicator, options.prog):
-        return run_process(options, datasets, weights, teacher, same, detector_of, communicator)
+    communicator = open_communicator(recipe.communicator)
+    with together(communicator, recipe.prog):
+        return run_process(recipe, datasets, weights, teacher, detector_of, communicator)
 
 
-def run_process(options, datasets, weights, teacher, same, detector_of, communicator) -> int:
+def run_process(recipe, datasets, weights, teacher, detector_of, communicator) -> int:
     """What one process does; arguments as of run, and ChainerMN's communicator or None."""
     processes = communicator.size if communicator else 1
     is_first = communicator is None or communicator.rank == 0
-    device = open_device(communicator.intra_rank if communicator and options.gpu >= 0 else options.gpu)
+    device = open_device(communicator.intra_rank if communicator and recipe.gpu >= 0 else recipe.gpu)
     device.use()
     share_cores(communicator)
-    stop = extensions.Stop(options.iteration, communicator)
-    trainer, chain = make_trainer(options, datasets, weights, teacher, communicator, device, stop)
-    same = {**same, "processes": processes, "samples": len(datasets[0])}
-    if options.resume is not None:
-        resume(options, trainer, same)
+    stop = extensions.Stop(recipe.iteration, communicator)
+    trainer, chain = make_trainer(recipe, datasets, weights, teacher, communicator, device, stop)
+    same = {**recipe.same, "processes": processes, "samples": len(datasets[0])}
+    if recipe.resume is not None:
+        resume(recipe, trainer, same)
     if communicator:
         communicator.bcast_data(chain)
     saved = trainer.updater.ema or chain
-    add_validation(trainer, options, datasets, saved, device, communicator)
+    add_validation(trainer, recipe, datasets, saved, device, communicator)
     if is_first:
         net = ChainerNet(saved, device)
-        net.arch = ARCHS[options.arch]
-        add_extensions(trainer, options, net, same, detector_of)
+        net.arch = ARCHS[recipe.arch]
+        add_extensions(trainer, recipe, net, same, detector_of)
     begin = trainer.updater.iteration
     silent = np.errstate(over="ignore", invalid="ignore")  # a diverging run has its own line
-    with listening(stop, options.prog if is_first else None), kept(trainer, options.out, begin), silent:
+    with listening(stop, recipe.prog if is_first else None), kept(trainer, recipe.out, begin), silent:
         trainer.run(show_loop_exception_msg=False)
         if is_first:
-            finish(trainer, options, begin, stop)
+            finish(trainer, recipe, begin, stop)
     if communicator:
         communicator.mpi_comm.barrier()  # mpiexec ends all when one has ended with a status: not before the files are written
     return 0 if stop.now is None else INTERRUPTED[stop.now]
@@ -89,53 +88,53 @@ def throughput(arch, samples, weights, batch, iterations, jobs=1) -> tuple:
         iterator.finalize()
 
 
-def make_trainer(options, datasets, weights, teacher, communicator, device, stop) -> tuple:
+def make_trainer(recipe, datasets, weights, teacher, communicator, device, stop) -> tuple:
     """(trainer with its updater, the chain in training), with nothing of a snapshot yet."""
     samples, _, _ = datasets
-    network, shapes = ARCHS[options.arch].network, shapes_of(options.arch)
-    weights = weights or initial_weights(shapes, np.random.default_rng(options.seed))
-    chain = make_chain(network, shapes, weights, options.batch_normalisation, communicator)
+    network, shapes = ARCHS[recipe.arch].network, shapes_of(recipe.arch)
+    weights = weights or initial_weights(shapes, np.random.default_rng(recipe.seed))
+    chain = make_chain(network, shapes, weights, recipe.batch_normalisation, communicator)
     chain.to_device(device)
     rank, size = (communicator.rank, communicator.size) if communicator else (0, 1)
-    iterator = SampleIterator(samples, options.batchsize, options.seed, options.loaderjob, rank, size)
-    optimizer = make_optimizer(options.optimizer, options.lr).setup(chain)
-    trunk = list(dict.fromkeys(key.split("/")[0] for key in shapes_of(VGG19))) if options.arch == "posenet" else []
+    iterator = SampleIterator(samples, recipe.batchsize, recipe.seed, recipe.loaderjob, rank, size)
+    optimizer = make_optimizer(recipe.optimizer, recipe.lr).setup(chain)
+    trunk = list(dict.fromkeys(key.split("/")[0] for key in shapes_of(VGG19))) if recipe.arch == "posenet" else []
     updater = Updater(
         iterator,
         optimizer,
         device,
-        partial(learning_rate, total=options.iteration, schedule=options.schedule, base=options.lr),
-        ema=copy.deepcopy(chain) if options.ema else None,
-        ema_decay=options.ema,
+        partial(learning_rate, total=recipe.iteration, schedule=recipe.schedule, base=recipe.lr),
+        ema=copy.deepcopy(chain) if recipe.ema else None,
+        ema_decay=recipe.ema,
         frozen=trunk,
         slow=[*trunk, *AFTER_VGG] if trunk else [],
-        freeze_until=options.freeze,
-        teacher=Teacher(teacher, options.teacher_weight) if teacher else None,
+        freeze_until=recipe.freeze,
+        teacher=Teacher(teacher, recipe.teacher_weight) if teacher else None,
         communicator=communicator,
     )
-    return chainer.training.Trainer(updater, stop, out=options.out), chain
+    return chainer.training.Trainer(updater, stop, out=recipe.out), chain
 
 
-def resume(options, trainer, same):
+def resume(recipe, trainer, same):
     """Read the snapshot that --resume names, or the newest one in --out. Raises InputError."""
-    path = options.resume or snapshot.find_last(options.out)
+    path = recipe.resume or snapshot.find_last(recipe.out)
     if path is None:
-        raise InputError(f"--resume: there is no snapshot in {options.out}; name one, or leave --resume out to begin")
-    add_log(trainer, options)
+        raise InputError(f"--resume: there is no snapshot in {recipe.out}; name one, or leave --resume out to begin")
+    add_log(trainer, recipe)
     snapshot.load(path, trainer, same)
-    if trainer.updater.iteration >= options.iteration:
-        raise InputError(f"--resume {path}: it is of iteration {trainer.updater.iteration}, and --iteration {options.iteration} is reached; raise it")
+    if trainer.updater.iteration >= recipe.iteration:
+        raise InputError(f"--resume {path}: it is of iteration {trainer.updater.iteration}, and --iteration {recipe.iteration} is reached; raise it")
 
 
-def add_log(trainer, options):
+def add_log(trainer, recipe):
     """LogReport, whose entries are in the snapshots."""
-    trainer.extend(chainer.training.extensions.LogReport(trigger=when_to_log(options), filename="log", postprocess=rounded), name="LogReport")
+    trainer.extend(chainer.training.extensions.LogReport(trigger=when_to_log(recipe), filename="log", postprocess=rounded), name="LogReport")
 
 
-def when_to_log(options):
+def when_to_log(recipe):
     """Also at every validation and AP, so that each stands at its own iteration, and at the end."""
-    periods = (options.log_interval, options.val_interval, options.eval_interval)
-    return extensions.Every(*filter(None, periods), last=options.iteration)
+    periods = (recipe.log_interval, recipe.val_interval, recipe.eval_interval)
+    return extensions.Every(*filter(None, periods), last=recipe.iteration)
 
 
 def rounded(entry):
@@ -143,47 +142,47 @@ def rounded(entry):
     entry.update({name: float(f"{value:.6g}") for name, value in entry.items() if isinstance(value, float)})
 
 
-def add_validation(trainer, options, datasets, chain, device, communicator):
+def add_validation(trainer, recipe, datasets, chain, device, communicator):
     """On every process."""
     _, samples, indices = datasets
     size = communicator.size if communicator else 1
     if len(indices) < size:
         raise InputError(f"--val_samples {len(indices)}: expected one at least for each of the {size} processes; raise it")
     indices = indices[: len(indices) // size * size]  # every process takes as many
-    validation = extensions.Validation(samples, indices, options.valbatchsize, chain, device, communicator)
+    validation = extensions.Validation(samples, indices, recipe.valbatchsize, chain, device, communicator)
     if communicator:
         import chainermn
 
         validation = chainermn.create_multi_node_evaluator(validation, communicator)
-    trainer.extend(validation, trigger=extensions.Every(options.val_interval))
+    trainer.extend(validation, trigger=extensions.Every(recipe.val_interval))
 
 
-def add_extensions(trainer, options, net, same, detector_of):
+def add_extensions(trainer, recipe, net, same, detector_of):
     """On the first process: log, table, bar, curves, AP, models and snapshots. net: what is saved, as a network."""
     chainers, every = chainer.training.extensions, extensions.Every
-    log, models = when_to_log(options), every(options.interval)
+    log, models = when_to_log(recipe), every(recipe.interval)
     trainer.extend(chainers.observe_value("rate", lambda t: t.updater.rate_of(max(t.updater.iteration - 1, 0))), trigger=log)
     trainer.extend(extensions.DataWait(), trigger=log)
     trainer.extend(extensions.Finite(), trigger=log)
     if "LogReport" not in trainer._extensions:
-        add_log(trainer, options)
-    columns = [name for name in COLUMNS if name != "AP" or options.eval_interval]
+        add_log(trainer, recipe)
+    columns = [name for name in COLUMNS if name != "AP" or recipe.eval_interval]
     table = chainers.PrintReport(columns, out=extensions.Table())
     table._log_len = len(trainer.get_extension("LogReport").log)  # a resumed run prints its own lines
     trainer.extend(table, trigger=log)
-    trainer.extend(extensions.Progress(options.iteration))
-    if options.eval_interval:
-        measure = partial(average_precision, detector_of(net), *pictures_to_evaluate(options))
-        trainer.extend(extensions.AveragePrecision(measure), trigger=every(options.eval_interval))
-    trainer.extend(extensions.Curves(options.out), trigger=every(options.val_interval))
-    trainer.extend(extensions.Models(options.out, net.chain), trigger=models)
-    trainer.extend(extensions.Snapshots(options.out, same, options.keep), trigger=models)
+    trainer.extend(extensions.Progress(recipe.iteration))
+    if recipe.eval_interval:
+        measure = partial(average_precision, detector_of(net), *pictures_to_evaluate(recipe))
+        trainer.extend(extensions.AveragePrecision(measure), trigger=every(recipe.eval_interval))
+    trainer.extend(extensions.Curves(recipe.out), trigger=every(recipe.val_interval))
+    trainer.extend(extensions.Models(recipe.out, net.chain), trigger=models)
+    trainer.extend(extensions.Snapshots(recipe.out, same, recipe.keep), trigger=models)
 
 
-def pictures_to_evaluate(options) -> tuple:
+def pictures_to_evaluate(recipe) -> tuple:
     """(COCO's dataset of --eval_samples pictures of val, their folder). Raises InputError before the run, not in it."""
-    annotations, folder = check_coco(options.coco_dir, "val")
-    dataset = choose(read_annotations(annotations), options.eval_samples)
+    annotations, folder = check_coco(recipe.coco_dir, "val")
+    dataset = choose(read_annotations(annotations), recipe.eval_samples)
     check_pictures(dataset["images"], folder)
     return dataset, folder
 
@@ -230,15 +229,15 @@ def kept(trainer, out, begin):
         raise InputError(f"--out {out}: cannot be written ({error.strerror or error}); make room, and go on with --resume") from None
 
 
-def finish(trainer, options, begin, stop):
+def finish(trainer, recipe, begin, stop):
     """Write what the intervals left out, and say where it is."""
     iteration = trainer.updater.iteration
     for name in ("models", "snapshots"):
         extension = trainer.get_extension(name)
-        if iteration > begin and iteration % options.interval:
+        if iteration > begin and iteration % recipe.interval:
             extension(trainer)
-    if iteration % options.val_interval:
+    if iteration % recipe.val_interval:
         trainer.get_extension("curves")(trainer)
     what = "done" if stop.now is None else "interrupted; --resume continues"
-    written = [name for name in (extensions.MODEL.format(iteration), "log", "loss.png") if (Path(options.out) / name).is_file()]
-    print(f"{options.out}: iteration {iteration} of {options.iteration}, {what}; {', '.join(written)}")
+    written = [name for name in (extensions.MODEL.format(iteration), "log", "loss.png") if (Path(recipe.out) / name).is_file()]
+    print(f"{recipe.out}: iteration {iteration} of {recipe.iteration}, {what}; {', '.join(written)}")

@@ -97,7 +97,7 @@ def test_one_person_alone_any_place(head):
 
 def test_openvino_sends_nothing_home(tmp_path):
     """No thread is started, nothing is written into the user's home."""
-    code = "from models import openvino_net; import threading; assert threading.active_count() == 1"
+    code = "from engines import openvino_net; import threading; assert threading.active_count() == 1"
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "HOME": str(tmp_path)}, check=False)
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -100,7 +100,7 @@ def test_camera_is_released_after_quitting(capture, tmp_path, monkeypatch):
             FakeWindow.closed += 1
 
     monkeypatch.setattr("streams.pipeline.Window", FakeWindow)
-    for place in ("pipeline", "outputs"):
+    for place in ("pipeline", "wanted"):
         monkeypatch.setattr(f"streams.{place}.check_screen", lambda *_: None)
     assert fake_camera_main([]) == 0
     assert (FakeWindow.n_shown, FakeWindow.closed, capture.released) == (3, 1, 1)
