@@ -12,24 +12,16 @@ from streams.frames import DEFAULT_RATE, Pictures
 def open_sinks(wanted, source, detector) -> list:
     """The outputs of the frames of a source. wanted: streams.wanted.Wanted."""
     opened, resume, kind = [], wanted.resume, wanted.out_kind
-    columns = {"parts": detector.parts, "with_pose": detector.has_pose, "smoothed": wanted.smooth}
     if kind == "folder":
-        make_folder(wanted.out)
-        opened.append(sinks.PictureFolder(wanted.out, resume))
+        opened.append(sinks.PictureFolder(make_folder(wanted.out), resume))
     elif kind == "video":
         opened.append(sinks.VideoSink(wanted.out, source.rate or DEFAULT_RATE, wanted.codec, source.live))
-    if wanted.jsonl is not None:
-        opened.append(sinks.JsonLines(wanted.jsonl, resume))
-    if wanted.csv is not None:
-        opened.append(sinks.Table(wanted.csv, resume, **columns))
-    if wanted.coco_results is not None:
-        note = coco_note(getattr(source, "stems", []))
-        if note:
-            print(f"{wanted.prog}: {note}", file=sys.stderr)
-        opened.append(sinks.CocoResults(wanted.coco_results, resume, coco_ids(getattr(source, "stems", []))))
-    if wanted.openpose_json is not None:
-        make_folder(wanted.openpose_json)
-        opened.append(sinks.OpenPoseFolder(wanted.openpose_json, resume))
+    note = coco_note(getattr(source, "stems", [])) if wanted.coco_results is not None else None
+    if note:
+        print(f"{wanted.prog}: {note}", file=sys.stderr)
+    for name, (kind, arguments) in sinks.KINDS.items():
+        if getattr(wanted, name) is not None:
+            opened.append(kind(getattr(wanted, name), resume, **arguments(wanted, source, detector)))
     if resume and isinstance(source, Pictures):
         for sink in opened:
             if getattr(sink, "pictures", None):
@@ -60,14 +52,6 @@ def coco_note(stems):
     return None
 
 
-def coco_ids(stems):
-    """Frame -> image_id: the number that the picture's name is, where all names are numbers and differ; otherwise the frame's number."""
-    names = [Path(stem).name for stem in stems]
-    if names and all(name.isdecimal() for name in names) and len({int(name) for name in names}) == len(names):
-        return lambda frame: int(Path(frame.stem).name)
-    return lambda frame: frame.number
-
-
 def picture_files(wanted, detector, frame, persons) -> dict:
     """{path: bytes}: the files of results for one picture."""
     contents = {}
@@ -80,7 +64,7 @@ def picture_files(wanted, detector, frame, persons) -> dict:
         columns = {"parts": detector.parts, "with_pose": detector.has_pose}
         contents[wanted.csv] = ",".join(formats.csv_columns(**columns)) + "\n" + formats.to_csv(frame, persons, **columns)
     if wanted.coco_results is not None:
-        entries = formats.to_coco(persons, coco_ids([frame.stem])(frame), frame.name)
+        entries = formats.to_coco(persons, sinks.coco_ids([frame.stem])(frame), frame.name)
         contents[wanted.coco_results] = "[\n" + ",\n".join(map(formats.compact, entries)) + "\n]\n"
     if wanted.openpose_json is not None:
         contents[sinks.OpenPoseFolder(wanted.openpose_json).path_of(frame)] = formats.to_openpose(persons)

@@ -18,7 +18,6 @@ from pathlib import Path
 from tqdm import tqdm
 
 from errors import InputError
-from files import make_folder
 from keypoints.draw import draw_people
 from keypoints.track import Tracker
 from streams import outputs, results
@@ -83,11 +82,8 @@ def work_on_picture(path, image, wanted, detector) -> int:
     out, found = wanted.out, detector.detect(image)
     frame, persons = Frame(0, str(path), Path(path).stem, None, image), detector.persons(found)
     drawn = draw_people(image, persons)
-    contents = outputs.picture_files(wanted, detector, frame, persons)
-    if out is not None:
-        contents[out] = results.encode_image(out, drawn)
-    if wanted.openpose_json is not None:
-        make_folder(wanted.openpose_json)
+    drawn_file = {out: results.encode_image(out, drawn)} if out is not None else {}
+    contents = outputs.picture_files(wanted, detector, frame, persons) | drawn_file
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""

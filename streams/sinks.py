@@ -172,7 +172,7 @@ class OpenPoseFolder:
     """--openpose_json: a file for each frame (formats.to_openpose), called STEM_keypoints.json."""
 
     def __init__(self, folder, resume=False):
-        self.folder, self.resume = Path(folder), resume
+        self.folder, self.resume = make_folder(folder), resume
 
     def path_of(self, frame):
         return self.folder / f"{frame.stem}{OPENPOSE}"
@@ -229,6 +229,14 @@ class VideoSink:
         self.video.close()
 
 
+KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyond path and resume follow from what is wanted, source and detector)
+    "jsonl": (JsonLines, lambda wanted, source, detector: {}),
+    "csv": (Table, lambda wanted, source, detector: {"parts": detector.parts, "with_pose": detector.has_pose, "smoothed": wanted.smooth}),
+    "coco_results": (CocoResults, lambda wanted, source, detector: {"id_of": coco_ids(getattr(source, "stems", []))}),
+    "openpose_json": (OpenPoseFolder, lambda wanted, source, detector: {}),
+}
+
+
 def encoded(text) -> bytes:
     """UTF-8, also of names of files that are none, and without carriage returns, which end a line of a table."""
     return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
@@ -243,3 +251,11 @@ def _not_ours(option, path, what):
     return InputError(
         f"{option} {path}: --resume expects results that an earlier run wrote with the same options, and {what} is none; name another file"
     )
+
+
+def coco_ids(stems):
+    """Frame -> image_id: the number that the picture's name is, where all names are numbers and differ; otherwise the frame's number."""
+    names = [Path(stem).name for stem in stems]
+    if names and all(name.isdecimal() for name in names) and len({int(name) for name in names}) == len(names):
+        return lambda frame: int(Path(frame.stem).name)
+    return lambda frame: frame.number

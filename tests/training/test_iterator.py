@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 from samples import Numbers
-from training_runs import workers
 
 from engines.chainer_compat import chainer
 from errors import InputError
+from training import workers
 from training.iterator import MOST_TRIES, SampleIterator
 
 LENGTH, BATCH = 7, 3
