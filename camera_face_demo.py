@@ -1,7 +1,7 @@
 """Find the 70 points of the faces that a camera sees, in a window: q or Esc quits, s saves the frame, space pauses.
 
-python camera_face_demo.py --camera 0 --weights models/facenet.npz
-python camera_face_demo.py --input VIDEO.mp4 --weights models/facenet.npz --pose --out faces.mp4
+python camera_face_demo.py --camera 0
+python camera_face_demo.py --input VIDEO.mp4 --pose --out faces.mp4
 """
 
 import sys
@@ -19,7 +19,7 @@ from errors import InputError
 from face_detector import FaceDetector
 from keypoints.image import crop
 from keypoints.whole import Part, person_of_part
-from models import ARCHS, MODELS, OURS
+from models import choose, names_of
 from pose_detector import PoseDetector
 from streams import pipeline
 
@@ -80,10 +80,13 @@ def grown_box(left, top, width, height):
 
 def parser():
     p = cli.Parser(prog="camera_face_demo.py", description=__doc__)
-    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
-    p.add_argument("--weights", metavar="FILE", help="facenet's .npz or file of OpenVINO (default: models/facenet.npz if it is there)")
+    p.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="facenet's or lightfacenet's .npz, or a file of OpenVINO (default: models/facenet.npz if it is there, else what ships)",
+    )
     p.add_argument("--pose", action="store_true", help="find the heads by a pose network instead of OpenCV's cascade")
-    p.add_argument("--pose_arch", choices=pose_archs, default="lightposenet", help="--pose: the network (default: lightposenet)")
+    p.add_argument("--pose_arch", choices=names_of("pose"), default="lightposenet", help="--pose: the network (default: lightposenet)")
     p.add_argument("--pose_weights", metavar="FILE", help="--pose: its weights; may be left out for lightposenet")
     p.add_argument("--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="no smaller faces (default: 48)")
     cli.add_camera_options(p, pose=False)
@@ -94,9 +97,8 @@ def parser():
 
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
-    usual = MODELS / "facenet.npz"
     with pipeline.prepare(*cli.asked(options)) as work:
-        face = FaceDetector(open_net("facenet", options.weights or (usual if usual.is_file() else None), **engine))
+        face = FaceDetector(open_net(*choose("face", options.weights), **engine))
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))
         pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)

@@ -94,6 +94,23 @@ def stride_multiple(text) -> int:
     return value
 
 
+def add_network(parser, task):
+    """ARCH and WEIGHTS of a task's network ("pose", "face" or "hand"), which may both be left out."""
+    from models import USUAL, names_of
+
+    names, (openpose, _, light) = names_of(task), USUAL[task]
+    usual = f"default: {openpose} if its weights are in models/, else {light}"
+    parser.add_argument("arch", nargs="?", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({usual})")
+    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=f"its .npz; {light}'s ship with the project")
+
+
+def network(options, task) -> tuple:
+    """(name, weights) of the options of add_network."""
+    from models import choose
+
+    return choose(task) if options.arch is None else (options.arch, options.weights)
+
+
 def add_coco_dir(parser):
     """--coco_dir."""
     parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")

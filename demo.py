@@ -17,12 +17,10 @@ from hand_detector import HandDetector
 from keypoints import draw, person
 from keypoints.image import crop
 from keypoints.whole import PARTS, Part, persons_of
-from models import ARCHS, FETCH, MODELS, OURS
+from models import choose
 from pose_detector import PoseDetector
 from streams import pipeline
 
-OPENPOSE = MODELS / "coco_posenet.npz"  # the original's network, taken where nothing else is named and this file is there
-NETWORKS = {"face": "facenet", "hand": "handnet"}  # of the parts
 MIN_SIDE = 24  # pixels of the picture: side of a face's or a hand's box
 MOST = 100  # faces, and hands, of one picture
 
@@ -121,14 +119,13 @@ def part_boxes(pose, min_side) -> tuple:
 
 def parser():
     p = cli.Parser(prog="demo.py", description=__doc__)
-    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
-    p.add_argument("arch", nargs="?", choices=pose_archs, metavar="ARCH", help=f"{', '.join(pose_archs)} (default: posenet if models/ has it)")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz, or a file of OpenVINO")
+    cli.add_network(p, "pose")
     cli.add_source_options(p)
     cli.add_short_side(p)
     group = p.add_argument_group("faces and hands")
-    for part, of in NETWORKS.items():
-        group.add_argument(f"--{part}_weights", metavar="FILE", help=f"{of}'s .npz or file of OpenVINO (default: models/{of}.npz if it is there)")
+    for part in ("face", "hand"):
+        usual = f"default: models/{part}net.npz if it is there, else light{part}net's"
+        group.add_argument(f"--{part}_weights", metavar="FILE", help=f"{part}net's or light{part}net's .npz or file of OpenVINO ({usual})")
         group.add_argument(f"--no_{part}s", action="store_true", help=f"leave the {part}s out")
     pixels = partial(cli.whole_number, least=1)
     group.add_argument("--min_face", type=pixels, default=MIN_SIDE, metavar="PIXELS", help="no smaller faces (default: %(default)s)")
@@ -139,28 +136,21 @@ def parser():
     return p
 
 
-def part_weights(options, part, arch):
-    """The file that --face_weights or --hand_weights names, or models/facenet.npz or models/handnet.npz; None to leave the part out."""
+def part_network(options, part):
+    """(name, weights) of the network for the "face" or the "hand"; None to leave the part out. Raises InputError."""
     named, left_out = getattr(options, f"{part}_weights"), getattr(options, f"no_{part}s")
     if named and left_out:
         raise InputError(f"--no_{part}s leaves out what --{part}_weights asks for; name one of them")
-    usual = MODELS / f"{arch}.npz"
-    return None if left_out else named or (usual if usual.is_file() else None)
+    return None if left_out else choose(part, named)
 
 
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
-    if options.arch is None:
-        arch, weights = ("posenet", OPENPOSE) if OPENPOSE.is_file() else ("lightposenet", None)
-        options = cli.changed(options, arch=arch, weights=weights)
     with pipeline.prepare(*cli.asked(options)) as work:
-        pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side)
-        files = {part: part_weights(options, part, arch) for part, arch in NETWORKS.items()}
-        face = FaceDetector(open_net("facenet", files["face"], **engine)) if files["face"] else None
-        hand = HandDetector(open_net("handnet", files["hand"], **engine)) if files["hand"] else None
-        for part, arch in NETWORKS.items():
-            if not files[part] and not getattr(options, f"no_{part}s"):
-                print(f"{options.prog}: {part}s are left out: models/{arch}.npz is missing; {FETCH[arch]}", file=sys.stderr)
+        pose = PoseDetector(open_net(*cli.network(options, "pose"), **engine), short_side=options.short_side)
+        networks = {part: part_network(options, part) for part in ("face", "hand")}
+        face = FaceDetector(open_net(*networks["face"], **engine)) if networks["face"] else None
+        hand = HandDetector(open_net(*networks["hand"], **engine)) if networks["hand"] else None
         return work(WholeBodyDetector(pose, face, hand, options.min_face, options.min_hand, options.most))
 
 

@@ -1,6 +1,6 @@
 """Find the 70 points of a face in a picture of a face.
 
-python face_detector.py facenet models/facenet.npz --img data/face.png
+python face_detector.py --img data/face.png
 python face_detector.py facenet models/facenet.npz --img data/face.png --out result.png --json result.json
 """
 
@@ -9,7 +9,6 @@ import sys
 import cli
 from engines import open_net
 from engines.cache import default_cache_dir
-from entity import FACE_PEAK_THRESH
 from keypoints import draw
 from keypoints.points import PointDetector
 from keypoints.whole import person_of_part
@@ -17,13 +16,9 @@ from streams import pipeline
 
 
 class FaceDetector(PointDetector):
-    """keypoints = FaceDetector(net)(image)"""
+    """keypoints = FaceDetector(net)(image); net: for example engines.open_net("lightfacenet")."""
 
     parts = ("face",)
-
-    def __init__(self, net, threshold=FACE_PEAK_THRESH):
-        """net: as PointDetector's, for example engines.open_net("facenet", "models/facenet.npz")."""
-        super().__init__(net, threshold)
 
     def __call__(self, image):
         """image (H, W, 3) uint8 BGR, filled by a face -> (70, 3) float64: x, y in pixels, confidence; NaN for a point not found."""
@@ -45,8 +40,7 @@ class FaceDetector(PointDetector):
 
 def parser():
     p = cli.Parser(prog="face_detector.py", description=__doc__)
-    p.add_argument("arch", choices=["facenet"], metavar="ARCH", help="the network: facenet")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
+    cli.add_network(p, "face")
     cli.add_source_options(p, pose=False)
     cli.add_engine_options(p)
     return p
@@ -55,7 +49,7 @@ def parser():
 def detect(options):
     engine = cli.engine_options(options)
     with pipeline.prepare(*cli.asked(options)) as work:
-        return work(FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
+        return work(FaceDetector(open_net(*cli.network(options, "face"), cache_dir=default_cache_dir(), **engine)))
 
 
 def main(argv=None) -> int:

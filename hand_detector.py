@@ -1,6 +1,6 @@
 """Find the 21 points of a hand in a picture of a hand.
 
-python hand_detector.py handnet models/handnet.npz --img hand.png --hand right
+python hand_detector.py --img hand.png --hand right
 python hand_detector.py handnet models/handnet.npz --img hand.png --hand left --out result.png --json result.json
 """
 
@@ -9,7 +9,6 @@ import sys
 import cli
 from engines import open_net
 from engines.cache import default_cache_dir
-from entity import HAND_PEAK_THRESH
 from keypoints import draw
 from keypoints.points import PointDetector
 from keypoints.whole import person_of_part
@@ -21,8 +20,8 @@ class HandDetector(PointDetector):
 
     parts = ("left_hand", "right_hand")
 
-    def __init__(self, net, threshold=HAND_PEAK_THRESH, hand="right"):
-        """net: as PointDetector's, for example engines.open_net("handnet", "models/handnet.npz"). hand: which one, where a call does not say."""
+    def __init__(self, net, threshold=None, hand="right"):
+        """net: as PointDetector's, for example engines.open_net("lighthandnet"). hand: which one, where a call does not say."""
         super().__init__(net, threshold)
         self.hand = hand
 
@@ -49,8 +48,7 @@ class HandDetector(PointDetector):
 
 def parser():
     p = cli.Parser(prog="hand_detector.py", description=__doc__)
-    p.add_argument("arch", choices=["handnet"], metavar="ARCH", help="the network: handnet")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz")
+    cli.add_network(p, "hand")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="which hand it is (default: right)")
     cli.add_source_options(p, pose=False)
     cli.add_engine_options(p)
@@ -60,7 +58,7 @@ def parser():
 def detect(options):
     engine = cli.engine_options(options)
     with pipeline.prepare(*cli.asked(options)) as work:
-        return work(HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
+        return work(HandDetector(open_net(*cli.network(options, "hand"), cache_dir=default_cache_dir(), **engine), hand=options.hand))
 
 
 def main(argv=None) -> int:

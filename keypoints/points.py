@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from entity import FACE_PEAK_THRESH
 from keypoints.image import check_maps, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
 
@@ -16,14 +17,14 @@ class PointDetector:
 
     has_pose = False
 
-    def __init__(self, net, threshold):
+    def __init__(self, net, threshold=None):
         """net: x (N, 3, S, S) float32 -> (heatmaps (N, points + 1, S/8, S/8),), background last; its row `net.arch`, where it has one,
-        says S and how pictures are normalised. threshold: a point's peak is above it."""
+        says S and how pictures are normalised. threshold: a point's peak is above it; None for the network's own."""
         arch = getattr(net, "arch", None)
         self.net = net
         self.scale, self.offset, side = (arch.scale, arch.offset, arch.input_size) if arch else (1 / 256, -0.5, INPUT_SIZE)
         self.size_wh = (side, side)
-        self.threshold = threshold
+        self.threshold = threshold if threshold is not None else arch.point_thresh if arch else FACE_PEAK_THRESH
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
 
     @property

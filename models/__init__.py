@@ -1,10 +1,11 @@
 """The networks by name: what each is for, how it is fed, where its weights are."""
 
+import zipfile
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from entity import Decoding
+from entity import FACE_PEAK_THRESH, Decoding
 from models.layers import parameter_shapes
 
 MODELS = Path(__file__).parent
@@ -21,6 +22,7 @@ class Arch(NamedTuple):
     weights: Path | None = None  # shipped with the project
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
+    point_thresh: float = FACE_PEAK_THRESH  # a face's or hand's point whose peak is lower is left out
     input_size: int = 368  # pixels: the side of a face's or hand's crop, the usual short side of a photo
 
     @property
@@ -47,9 +49,34 @@ FETCH = {  # how a user gets weights that do not ship
     "facenet": './getModels.sh --face fetches it (README, "Weights")',
     "handnet": './getModels.sh --hand fetches it (README, "Weights")',
 }
+USUAL = {  # task -> (OpenPose's network, where the scripts leave its weights, the light network that ships)
+    "pose": ("posenet", MODELS / "coco_posenet.npz", "lightposenet"),
+    "face": ("facenet", MODELS / "facenet.npz", "lightfacenet"),
+    "hand": ("handnet", MODELS / "handnet.npz", "lighthandnet"),
+}
 OURS = tuple(name for name, row in ARCHS.items() if row.table)
 
 VGG19 = "vgg19"  # not a network of its own: the layers of posenet that training takes from VGG-19
+
+
+def names_of(task) -> tuple:
+    """Our networks for a task: "pose", "face" or "hand"."""
+    return tuple(name for name in OURS if ARCHS[name].task == task)
+
+
+def choose(task, weights=None) -> tuple:
+    """(name, weights) of the network for a task where only its weights are named, or nothing: OpenPose's if its weights are in models/, else the
+    one that ships. Of a named .npz the network whose layers it has; of other files OpenPose's.
+    """
+    openpose, usual, light = USUAL[task]
+    if weights is None:
+        return (openpose, usual) if usual.is_file() else (light, None)
+    try:
+        with zipfile.ZipFile(weights) as file:
+            layers = {name.removesuffix(".npy") for name in file.namelist()}
+    except Exception:  # whatever it is: opening it says so
+        layers = set()
+    return next((name for name in names_of(task) if layers == set(shapes_of(name))), openpose), weights
 
 
 def shapes_of(arch) -> dict:

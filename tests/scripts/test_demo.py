@@ -10,6 +10,7 @@ from conftest import ROOT, run_script, seeded_weights
 from people import person
 
 import demo
+import models
 from demo import WholeBodyDetector, part_boxes
 from engines import open_net
 from entity import N_FACE_POINTS, N_HAND_POINTS, Joint
@@ -40,6 +41,7 @@ def weights(tmp_path_factory):
 class FakePose:
     """Finds the given people in every picture."""
 
+    name = "fake"
     compile_seconds = 0.0
 
     def __init__(self, poses):
@@ -239,24 +241,34 @@ def test_verbose_says_what_was_skipped(portrait):
         assert all(words[2] for words in lines)
 
 
+@pytest.fixture
+def nothing_downloaded(monkeypatch, tmp_path):
+    """As in a fresh clone: OpenPose's weights are not in models/."""
+    monkeypatch.setattr(models, "USUAL", {task: (name, tmp_path / path.name, light) for task, (name, path, light) in models.USUAL.items()})
+
+
 @pytest.mark.parametrize("engine", ["openvino", "chainer"])
-def test_without_weights_for_faces_and_hands(tmp_path, engine, capsys, monkeypatch):
-    """Poses only, and a line each that says how to get the weights; with --no_faces --no_hands not even these. Both engines agree."""
-    monkeypatch.setattr(demo, "MODELS", tmp_path)
-    arguments = ["lightposenet", "--img", str(SCENE), "--out", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json"), "--engine", engine]
+def test_networks_that_ship(tmp_path, engine, capsys, nothing_downloaded):
+    """Whole people without any download, and without a word about it; --no_faces and --no_hands leave these out."""
+    arguments = ["--img", str(SCENE), "--out", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json"), "--engine", engine]
     assert demo.main(arguments) == 0
-    printed = capsys.readouterr()
-    first, second = printed.err.splitlines()
-    assert "facenet.npz is missing" in first
-    assert "getModels.sh --face" in first
-    assert "handnet.npz is missing" in second
-    people = json.loads((tmp_path / "r.json").read_text())["people"]
-    assert len(people) >= 2
-    assert not any(name in each for each in people for name in PARTS)
-    assert printed.out.startswith(f"{len(people)} people; ")
+    assert capsys.readouterr().err == ""
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert document["arch"] == "lightposenet"
+    faces = [each["face"]["keypoints"] for each in document["people"] if "face" in each]
+    assert len(faces) >= 3
+    for points in faces:
+        assert sum(point is not None for point in points) > 60
+        left, right = np.mean([points[i][:2] for i in range(36, 42)], 0), np.mean([points[i][:2] for i in range(42, 48)], 0)
+        nose, chin = points[30], points[8]
+        assert left[0] < nose[0] < right[0]
+        assert max(left[1], right[1]) < nose[1] < chin[1]
+    people = document["people"]
     assert demo.main([*arguments, "--no_faces", "--no_hands"]) == 0
     assert capsys.readouterr().err == ""
-    assert json.loads((tmp_path / "r.json").read_text())["people"] == people
+    without = json.loads((tmp_path / "r.json").read_text())["people"]
+    assert not any(name in each for each in without for name in PARTS)
+    assert [each["keypoints"] for each in without] == [each["keypoints"] for each in people]
 
 
 @pytest.mark.parametrize(
