@@ -1,4 +1,4 @@
-# make demo   set everything up and find the people of data/people.png
+# make demo   set everything up and find the people of data/people.png, with faces and hands
 # make test   set everything up, lint, run all tests
 # make models download OpenPose's weights and convert them
 # Other Python: make demo PYTHON=python3.13. Other place: make demo VENV=/tmp/venv.
@@ -16,7 +16,7 @@ help:
 	@sed -n '/^$$/q;s/^# //p' Makefile
 
 demo: $(VENV)/runtime.stamp
-	$(RUN) pose_detector.py lightposenet --img data/people.png --out result.png
+	$(RUN) demo.py --img data/people.png --out result.png
 
 models: $(VENV)/runtime.stamp
 	PYTHON=$(RUN) ./getModels.sh

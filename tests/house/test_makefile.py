@@ -88,7 +88,7 @@ def dry_run(target, venv):
 def test_demo_sets_up_and_finds_people(tmp_path):
     venv = tmp_path / "venv"
     *setup, last = dry_run("demo", venv).splitlines()
-    assert last == f"{venv}/bin/python pose_detector.py lightposenet --img data/people.png --out result.png"
+    assert last == f"{venv}/bin/python demo.py --img data/people.png --out result.png"
     order = [
         next(n for n, line in enumerate(setup) if word in line) for word in ("version_info", "ensurepip", "-m venv", "-r requirements.txt", "touch")
     ]
@@ -121,7 +121,7 @@ def test_second_run_does_not_set_up_again(tmp_path):
     venv.mkdir()
     (venv / "runtime.stamp").touch()
     process = make("-n", "demo", f"VENV={venv}")
-    assert process.stdout == f"{venv}/bin/python pose_detector.py lightposenet --img data/people.png --out result.png\n"
+    assert process.stdout == f"{venv}/bin/python demo.py --img data/people.png --out result.png\n"
     os.utime(venv / "runtime.stamp", (1, 1))  # older than requirements.txt
     assert "-m venv --clear" in make("-n", "demo", f"VENV={venv}").stdout
 
