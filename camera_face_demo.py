@@ -98,7 +98,7 @@ def parser():
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
     with pipeline.prepare(*cli.asked(options)) as work:
-        face = FaceDetector(open_net(*choose("face", options.weights), **engine))
+        face = FaceDetector(open_net(choose("face", options.weights), options.weights, **engine))
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))
         pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)

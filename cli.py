@@ -7,7 +7,10 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
+from pathlib import Path
 
 from entity import COCO_DIR, STRIDE
 from errors import InputError
@@ -32,7 +35,12 @@ def run(parser, work, argv=None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
+    if "words" in options:
+        try:
+            split_words(options)
+        except ArgumentTypeError as error:
+            parser.error(str(error))
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _end)
     try:
@@ -95,20 +103,38 @@ def stride_multiple(text) -> int:
 
 
 def add_network(parser, task):
-    """ARCH and WEIGHTS of a task's network ("pose", "face" or "hand"), which may both be left out."""
-    from models import USUAL, names_of
+    """[ARCH] [WEIGHTS] [PICTURE ...]: a task's network ("pose", "face" or "hand") and what is read, all of which may be left out."""
+    from models import PREFERRED, names_of
 
-    names, (openpose, _, light) = names_of(task), USUAL[task]
-    usual = f"default: {openpose} if its weights are in models/, else {light}"
-    parser.add_argument("arch", nargs="?", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({usual})")
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help=f"its .npz; {light}'s ship with the project")
+    names, best = names_of(task), " or ".join(PREFERRED[task])
+    about = f"the network ({', '.join(names)}; without it the first whose weights are there: {best}), then its weights, then what --input takes"
+    parser.add_argument("words", nargs="*", metavar="ARCH | WEIGHTS | X", help=about)
+    parser.set_defaults(task=task)
 
 
-def network(options, task) -> tuple:
-    """(name, weights) of the options of add_network."""
-    from models import choose
+WEIGHTS = (".npz", ".xml", ".onnx", ".pb", ".caffemodel")  # a word with such an ending names weights
 
-    return choose(task) if options.arch is None else (options.arch, options.weights)
+
+def split_words(options):
+    """Raise ArgumentTypeError for a word that is no network, no weights, and nothing that could be read; options.arch, weights, names are set."""
+    from models import choose, names_of
+
+    words, names = list(options.words), names_of(options.task)
+    arch = words.pop(0) if words and words[0] in names else None
+    weights = words.pop(0) if words and words[0].lower().endswith(WEIGHTS) else None
+    for word in words:
+        if not word:
+            raise ArgumentTypeError("an empty name: name a network, its weights, or what is read")
+        if not (os.path.lexists(word) or word == "-" or word.isdecimal() or any(mark in word for mark in "*?[/\\.:")):
+            near = get_close_matches(word, names, 1)
+            meant = f"did you mean {near[0]}?" if near else f"the networks are {', '.join(names)}"
+            raise ArgumentTypeError(f"{word!r} is no network and no file; {meant}")
+    if words and (options.img is not None or options.input is not None):
+        raise ArgumentTypeError(f"{words[0]} and {'--img' if options.img is not None else '--input'} both name what is read; name one of them")
+    if not words and options.img is None and options.input is None:
+        raise ArgumentTypeError("nothing to read: name a picture, a folder, a video, a camera's number or a URL")
+    options.arch = arch or choose(options.task, weights)
+    options.weights, options.names = weights, words
 
 
 def add_coco_dir(parser):
@@ -122,10 +148,11 @@ def add_short_side(parser, what="", default=368):
     parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
 
 
-def add_source_options(parser, pose=True):
-    """--img or --input, and the outputs (streams/pipeline.py). pose: the detector finds poses, which can be tracked, and evaluated as COCO does."""
+def add_source_options(parser, pose=True, words=False):
+    """--img or --input, and the outputs (streams/pipeline.py). pose: the detector finds poses, which can be tracked, and evaluated as COCO does.
+    words: what is read may be named without an option too (add_network)."""
     group = parser.add_argument_group("pictures in")
-    source = group.add_mutually_exclusive_group(required=True)
+    source = group.add_mutually_exclusive_group(required=not words)
     source.add_argument("--img", metavar="PICTURE", help="one picture; it is drawn into result.png unless --out says otherwise")
     source.add_argument(
         "--input",
@@ -172,17 +199,22 @@ READS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights"
 
 def asked(options) -> tuple:
     """(streams.wanted.Source, Wanted): what the options of add_source_options or add_camera_options ask for."""
+    from streams.frames import PICTURES
     from streams.wanted import Source, Wanted
 
     given = vars(options)
     if "camera" in given:
         source = Source(camera=str(options.camera) if options.input is None else options.input)
     else:
-        source = Source(img=options.img, names=tuple(options.input or ()), recursive=options.recursive)
+        source = Source(img=options.img, names=tuple(options.input or given.get("names") or ()), recursive=options.recursive)
     values = {name: given[name] for name in Wanted.__dataclass_fields__ if name in given}
-    if source.img is not None and values["out"] is None:
-        values["out"] = "result.png"
-    return source, Wanted(**values, reads={name: given[name] for name in READS if given.get(name)})
+    wanted = Wanted(**values, reads={name: given[name] for name in READS if given.get(name)})
+    alone = given.get("names", [])  # named without --img or --input: a picture, and nothing is said of results
+    if len(alone) == 1 and not wanted.named and (source.picture or Path(alone[0]).suffix.lower() in PICTURES):
+        source = Source(img=alone[0])
+    if source.img is not None and wanted.out is None:
+        wanted = replace(wanted, out="result.png")
+    return source, wanted
 
 
 def finite_float(text) -> float:

@@ -120,7 +120,7 @@ def part_boxes(pose, min_side) -> tuple:
 def parser():
     p = cli.Parser(prog="demo.py", description=__doc__)
     cli.add_network(p, "pose")
-    cli.add_source_options(p)
+    cli.add_source_options(p, words=True)
     cli.add_short_side(p)
     group = p.add_argument_group("faces and hands")
     for part in ("face", "hand"):
@@ -141,13 +141,13 @@ def part_network(options, part):
     named, left_out = getattr(options, f"{part}_weights"), getattr(options, f"no_{part}s")
     if named and left_out:
         raise InputError(f"--no_{part}s leaves out what --{part}_weights asks for; name one of them")
-    return None if left_out else choose(part, named)
+    return None if left_out else (choose(part, named), named)
 
 
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
     with pipeline.prepare(*cli.asked(options)) as work:
-        pose = PoseDetector(open_net(*cli.network(options, "pose"), **engine), short_side=options.short_side)
+        pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side)
         networks = {part: part_network(options, part) for part in ("face", "hand")}
         face = FaceDetector(open_net(*networks["face"], **engine)) if networks["face"] else None
         hand = HandDetector(open_net(*networks["hand"], **engine)) if networks["hand"] else None

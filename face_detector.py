@@ -41,7 +41,7 @@ class FaceDetector(PointDetector):
 def parser():
     p = cli.Parser(prog="face_detector.py", description=__doc__)
     cli.add_network(p, "face")
-    cli.add_source_options(p, pose=False)
+    cli.add_source_options(p, pose=False, words=True)
     cli.add_engine_options(p)
     return p
 
@@ -49,7 +49,7 @@ def parser():
 def detect(options):
     engine = cli.engine_options(options)
     with pipeline.prepare(*cli.asked(options)) as work:
-        return work(FaceDetector(open_net(*cli.network(options, "face"), cache_dir=default_cache_dir(), **engine)))
+        return work(FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
 
 
 def main(argv=None) -> int:

@@ -50,7 +50,7 @@ def parser():
     p = cli.Parser(prog="hand_detector.py", description=__doc__)
     cli.add_network(p, "hand")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="which hand it is (default: right)")
-    cli.add_source_options(p, pose=False)
+    cli.add_source_options(p, pose=False, words=True)
     cli.add_engine_options(p)
     return p
 
@@ -58,7 +58,7 @@ def parser():
 def detect(options):
     engine = cli.engine_options(options)
     with pipeline.prepare(*cli.asked(options)) as work:
-        return work(HandDetector(open_net(*cli.network(options, "hand"), cache_dir=default_cache_dir(), **engine), hand=options.hand))
+        return work(HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
 
 
 def main(argv=None) -> int:

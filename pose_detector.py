@@ -19,7 +19,6 @@ from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
 from keypoints.whole import persons_of
-from models import ARCHS, OURS
 from streams import pipeline
 
 SCALES = (0.5, 1, 1.5, 2)  # of precise mode
@@ -143,10 +142,8 @@ class PoseDetector:
 
 def parser():
     p = cli.Parser(prog="pose_detector.py", description=__doc__)
-    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
-    p.add_argument("arch", choices=pose_archs, metavar="ARCH", help=f"the network: {', '.join(pose_archs)}")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz; may be left out for lightposenet, whose weights ship with the project")
-    cli.add_source_options(p)
+    cli.add_network(p, "pose")
+    cli.add_source_options(p, words=True)
     p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
     p.add_argument("--flip", action="store_true", help="average the picture and its mirror image: twice the work, finds more")
     cli.add_short_side(p)

@@ -18,7 +18,8 @@ def open_net(
 ):
     """A network with its weights, ready to run: net(x) -> tuple of arrays; net.name is its name, net.arch its row of ARCHS.
 
-    arch: a name of ARCHS. weights: an npz, or for OpenVINO an .xml (with `bin` beside it or named), .onnx or .pb; None for those that ship.
+    arch: a name of ARCHS. weights: an npz, or for OpenVINO an .xml (with `bin` beside it or named), .onnx or .pb; None for those that ship or were
+    fetched.
     engine: "openvino" with device "CPU", precision "f32", "bf16", "f16", "int8" or None (the device's choice), threads, cache_dir (compiled
     models are kept there) and hints (engines.openvino_net.OpenVinoNet); or "chainer" with device -1 (CPU) or the number of a GPU.
     scale, offset: of the input, where they are not the row's: x = picture * scale + offset.
@@ -29,7 +30,7 @@ def open_net(
     if engine not in ("openvino", "chainer"):
         raise InputError(f"unknown engine {engine!r}: expected openvino or chainer")
     row = ARCHS[arch]
-    weights = row.weights if weights is None else weights
+    weights = row.at_hand if weights is None else weights
     if weights is None:
         raise InputError(f"{arch} needs weights, which do not ship with the project: name the file; {FETCH.get(arch, FETCH_LIGHT)}")
     from_npz = Path(weights).suffix.lower() not in (".xml", ".onnx", ".pb")

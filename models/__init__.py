@@ -20,10 +20,16 @@ class Arch(NamedTuple):
     offset: float = -0.5
     decoding: Decoding = Decoding()
     weights: Path | None = None  # shipped with the project
+    fetched: Path | None = None  # where getModels.sh leaves them
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
     point_thresh: float = FACE_PEAK_THRESH  # a face's or hand's point whose peak is lower is left out
     input_size: int = 368  # pixels: the side of a face's or hand's crop, the usual short side of a photo
+
+    @property
+    def at_hand(self):
+        """The weights that ship, or were fetched; None: they must be named."""
+        return self.weights or (self.fetched if self.fetched and self.fetched.is_file() else None)
 
     @property
     def network(self):
@@ -34,13 +40,13 @@ class Arch(NamedTuple):
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
 
 ARCHS = {
-    "posenet": Arch("pose", "CocoPoseNet"),
+    "posenet": Arch("pose", "CocoPoseNet", fetched=MODELS / "coco_posenet.npz"),
     "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, weights=MODELS / "light_posenet.npz"),
-    "facenet": Arch("face", "FaceNet", scale=1 / 256),
-    "handnet": Arch("hand", "HandNet", scale=1 / 256),
+    "facenet": Arch("face", "FaceNet", scale=1 / 256, fetched=MODELS / "facenet.npz"),
+    "handnet": Arch("hand", "HandNet", scale=1 / 256, fetched=MODELS / "handnet.npz"),
     "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, weights=MODELS / "light_facenet.npz", input_size=192),
     "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, weights=MODELS / "light_handnet.npz", input_size=192),
-    "human-pose-estimation-0001": Arch("pose", scale=1, offset=0),  # Open Model Zoo
+    "human-pose-estimation-0001": Arch("pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml"),  # Open Model Zoo
     "mobilenet_v2_small": Arch("pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True),  # tf-pose-estimation
 }
 FETCH_LIGHT = './getModels.sh --light fetches human-pose-estimation-0001 (README, "Weights")'
@@ -49,10 +55,10 @@ FETCH = {  # how a user gets weights that do not ship
     "facenet": './getModels.sh --face fetches it (README, "Weights")',
     "handnet": './getModels.sh --hand fetches it (README, "Weights")',
 }
-USUAL = {  # task -> (OpenPose's network, where the scripts leave its weights, the light network that ships)
-    "pose": ("posenet", MODELS / "coco_posenet.npz", "lightposenet"),
-    "face": ("facenet", MODELS / "facenet.npz", "lightfacenet"),
-    "hand": ("handnet", MODELS / "handnet.npz", "lighthandnet"),
+PREFERRED = {  # task -> networks, the best one first; the last one ships
+    "pose": ("posenet", "human-pose-estimation-0001", "lightposenet"),
+    "face": ("facenet", "lightfacenet"),
+    "hand": ("handnet", "lighthandnet"),
 }
 OURS = tuple(name for name, row in ARCHS.items() if row.table)
 
@@ -60,23 +66,23 @@ VGG19 = "vgg19"  # not a network of its own: the layers of posenet that training
 
 
 def names_of(task) -> tuple:
-    """Our networks for a task: "pose", "face" or "hand"."""
-    return tuple(name for name in OURS if ARCHS[name].task == task)
+    """The networks for a task: "pose", "face" or "hand"."""
+    return tuple(name for name, row in ARCHS.items() if row.task == task)
 
 
-def choose(task, weights=None) -> tuple:
-    """(name, weights) of the network for a task where only its weights are named, or nothing: OpenPose's if its weights are in models/, else the
-    one that ships. Of a named .npz the network whose layers it has; of other files OpenPose's.
+def choose(task, weights=None) -> str:
+    """The name of the network for a task where none is named: the best one whose weights are at hand. Where only weights are named, the one whose
+    layers an .npz has; of other files the first one of the task that comes as such a file.
     """
-    openpose, usual, light = USUAL[task]
     if weights is None:
-        return (openpose, usual) if usual.is_file() else (light, None)
+        return next(name for name in PREFERRED[task] if ARCHS[name].at_hand)
     try:
         with zipfile.ZipFile(weights) as file:
             layers = {name.removesuffix(".npy") for name in file.namelist()}
     except Exception:  # whatever it is: opening it says so
         layers = set()
-    return next((name for name in names_of(task) if layers == set(shapes_of(name))), openpose), weights
+    names = [name for name in names_of(task) if ARCHS[name].table]
+    return next((name for name in names if layers == set(shapes_of(name))), names[0])
 
 
 def shapes_of(arch) -> dict:

@@ -10,7 +10,6 @@ from conftest import ROOT, run_script, seeded_weights
 from people import person
 
 import demo
-import models
 from demo import WholeBodyDetector, part_boxes
 from engines import open_net
 from entity import N_FACE_POINTS, N_HAND_POINTS, Joint
@@ -20,7 +19,7 @@ from keypoints.image import crop
 from keypoints.paf import People
 from keypoints.person import face_box, hand_boxes, unit_length
 from keypoints.whole import PARTS
-from models import shapes_of
+from models import ARCHS, shapes_of
 from models.weights import write_weights
 
 PORTRAIT = ROOT / "data" / "astronaut.png"
@@ -242,9 +241,10 @@ def test_verbose_says_what_was_skipped(portrait):
 
 
 @pytest.fixture
-def nothing_downloaded(monkeypatch, tmp_path):
+def nothing_downloaded(monkeypatch):
     """As in a fresh clone: OpenPose's weights are not in models/."""
-    monkeypatch.setattr(models, "USUAL", {task: (name, tmp_path / path.name, light) for task, (name, path, light) in models.USUAL.items()})
+    for name, row in ARCHS.items():
+        monkeypatch.setitem(ARCHS, name, row._replace(fetched=None))
 
 
 @pytest.mark.parametrize("engine", ["openvino", "chainer"])

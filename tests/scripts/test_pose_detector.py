@@ -22,6 +22,7 @@ from models import ARCHS
 from pose_detector import PoseDetector
 
 SCENE = DATA / "people.png"
+SHIPPED = ROOT / "models" / "light_posenet.npz"
 WEIGHTS = ROOT / "models" / "light_posenet.npz"
 
 
@@ -426,15 +427,34 @@ def test_gpu_without_cupy_names_the_cure(out):
     assert_nothing_written(out)
 
 
+@pytest.mark.parametrize("words", [(SCENE,), ("lightposenet", SCENE), (SHIPPED, SCENE), (SCENE, "--short_side", "256"), ("--precise", SCENE)])
+def test_what_is_read_needs_no_option(tmp_path, words):
+    """pose_detector.py photo.jpg: the best network whose weights are there, drawn into result.png; options may stand anywhere."""
+    process = detect(*words, cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith("4 people; result.png; ")
+    assert (tmp_path / "result.png").is_file()
+
+
+def test_files_and_folders_without_an_option(tmp_path):
+    process = detect(ROOT / "data", SCENE, "--jsonl", tmp_path / "r", cwd=tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert len((tmp_path / "r").read_text().splitlines()) == 5
+    assert_refused(detect("missing.jpg", cwd=tmp_path), "missing.jpg", "no such file")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), ("ARCH",)),
-        (("lightposenet",), ("--img",)),
-        (("nonet", "--img", SCENE), ("'nonet'", "posenet", "lightposenet")),
-        (("facenet", "--img", SCENE), ("'facenet'", "posenet", "lightposenet")),
+        ((), ("nothing to read",)),
+        (("lightposenet",), ("nothing to read",)),
+        (("nonet", "--img", SCENE), ("'nonet'", "no network and no file", "did you mean posenet")),
+        (("elephant", "--img", SCENE), ("'elephant'", "the networks are", "posenet", "lightposenet", "human-pose-estimation-0001")),
+        (("lightposenet", "--img", SCENE, "--shrt_side", "3"), ("unrecognized arguments: --shrt_side",)),
+        ((SCENE, "--img", SCENE), ("--img", "both name what is read")),
+        (("facenet", "--img", SCENE), ("'facenet'", "no network and no file", "posenet")),
     ],
-    ids=["nothing", "no picture", "unknown network", "no pose network"],
+    ids=["nothing", "no picture", "unknown network", "far from any network", "misspelt option", "two sources", "no pose network"],
 )
 def test_bad_arguments_are_refused(tmp_path, arguments, words):
     assert_refused(detect(*arguments, cwd=tmp_path), "pose_detector.py: ", *words, "--help")
@@ -502,7 +522,7 @@ def test_a_link_is_written_through(out):
         pytest.param(("--device", "AUTO:GPU"), ("--device AUTO:GPU", "name one"), id="--device AUTO:GPU"),
         pytest.param(("--threads", "9999999999"), ("--threads",), id="--threads 9999999999"),
         pytest.param(("--device", ""), ("--device", "name one"), id="--device ''"),
-        pytest.param(("",), ("weights",), id="WEIGHTS ''"),
+        pytest.param(("",), ("an empty name",), id="WEIGHTS ''"),
         pytest.param(("--json", ""), ("--json",), id="--json ''"),
         pytest.param(("--gpu", "-5"), ("--gpu",), id="--gpu -5"),
     ],
