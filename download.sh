@@ -9,7 +9,7 @@
 # DOWNLOAD_STALL, DOWNLOAD_RATE: a mirror that sends fewer bytes a second than DOWNLOAD_RATE (1000), DOWNLOAD_STALL seconds (30) long,
 # is given up for the next one.
 
-say() { printf '%s\n' "$*"; }
+say() { printf '%s\n' "$*" || :; } 2>/dev/null # the work goes on where nobody reads, or the disk of a log is full
 fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 
 stall=${DOWNLOAD_STALL:-30} rate=${DOWNLOAD_RATE:-1000}
@@ -80,7 +80,7 @@ transfer() { # url, bytes: continue $own/part where it ends; status 0 when the s
         guarded "$2" "$own/log" curl --fail --location --silent --show-error --globoff --no-buffer --connect-timeout "$stall" \
             --continue-at "$(size_of "$own/part")" --output "$own/part" --url "$1"
     elif wget --help 2>&1 | grep -q -e --connect-timeout; then # a server has several addresses: no one may use up the time of all
-        guarded "$2" "$own/log" wget --no-verbose --server-response --continue --tries=1 --timeout="$stall" \
+        guarded "$2" "$own/log" wget --progress=dot:giga --server-response --continue --tries=1 --timeout="$stall" \
             --connect-timeout=$(((stall + 2) / 3)) --output-document="$own/part" -- "$1"
     else # BusyBox's
         guarded "$2" "$own/log" wget -S -c -T "$stall" -O "$own/part" -- "$1"
@@ -88,12 +88,12 @@ transfer() { # url, bytes: continue $own/part where it ends; status 0 when the s
 }
 
 last_words() { # of the log, without what would move a terminal's cursor
-    tail -n 1 "$own/log" | tr -d '\000-\037\177' | cut -c 1-300
+    sed '/^[[:space:]]*$/d' "$own/log" | tail -n 1 | tr -d '\000-\037\177' | cut -c 1-300
 }
 
 no_ranges() { # why the transfer failed: can the server not continue a file? wget then reads its beginning again, without a word, or a byte of growth
     case $1 in *"byte ranges"* | *"resume"* | *" 416"* | *"(33)"*) return 0 ;; esac
-    grep 'HTTP/' "$own/log" 2>/dev/null | tail -n 1 | grep -q ' 200'
+    [ "$(sed -n 's,^ *HTTP/[0-9.]* \([0-9]*\).*,\1,p' "$own/log" | tail -n 1)" = 200 ]
 }
 
 from_mirror() { # url, bytes, bits, checksum; says why not; $stuck: no mirror can do better

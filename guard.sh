@@ -6,6 +6,11 @@
 #
 # Nothing here follows a link that somebody planted: folders are made exclusively, and what is in them nobody else can write.
 
+# What is closed would be opened as some file, which then gets our lines.
+(: 3<&0) 2>/dev/null || exec </dev/null
+(: 3>&1) 2>/dev/null || exec >/dev/null
+(: 3>&2) || exec 2>/dev/null
+
 own= job= mine= entered= stopped= guarding= number=0
 host=$(uname -n | tr -c 'A-Za-z0-9\n' _) || host=unknown
 
@@ -32,7 +37,7 @@ guarded() { # bytes that $own/part may have, or 0: no download; file for what it
     most=$1 words=$2 guarding=yes
     shift 2
     (
-        [ -z "$words" ] || exec >"$words" 2>&1
+        [ -z "$words" ] || { : >"$words"; exec >>"$words" 2>&1; } # the leash writes there too
         job=$(exec sh -c 'echo "$PPID"') # this subshell, which becomes the command
         since=$(stamp "$job")
         [ -z "$mine" ] || mkdir "$entered/.queue.$number.$job.$since.$host" 2>/dev/null # the next run waits for it too

@@ -3,9 +3,12 @@
 # ruff: noqa: F811  (a fixture is imported, and then named by the tests)
 
 import hashlib
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from test_downloads import NAME, row, start
 from test_get_models import CONTENT, TOOLS, get_models, pytestmark, server, tool_path  # noqa: F401
 
@@ -87,3 +90,17 @@ def test_a_part_file_that_cannot_be_removed(tmp_path, server, tool):
     assert "cannot be removed" in process.stderr
     assert process.stderr.count("\n") == 1
     assert not (folder / NAME).exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full"])
+def test_without_somebody_to_read_the_work_is_done(tmp_path, server, closed):
+    """Neither lost, nor written into the file that is opened next."""
+    table, folder = tmp_path / "table.txt", tmp_path / "models"
+    table.write_text(row(f"{server}/good/net"))
+    command = f'"{ROOT}/getModels.sh" --body --download_only --folder "{folder}" {closed}'
+    process = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "MODELS_TABLE": str(table), "no_proxy": "*"}, capture_output=True, timeout=60, check=False
+    )
+    assert (process.returncode, process.stderr) == (0, b"")
+    assert [path.name for path in folder.iterdir()] == [NAME]
+    assert (folder / NAME).read_bytes() == CONTENT

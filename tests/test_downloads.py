@@ -69,7 +69,14 @@ def start(tmp_path, table_lines, tool="curl", script="getModels.sh", options=("-
     if not table.exists() or table.read_text() != table_lines:  # another run may be reading it
         table.write_text(table_lines)
     path = str(folder_bin) if folder_bin.exists() else tool_path(tmp_path, tool)
-    environment = {"PATH": path, "MODELS_TABLE": str(table), "COCO_TABLE": str(table), "DOWNLOAD_STALL": stall, "PYTHON": sys.executable}
+    environment = {
+        "PATH": path,
+        "MODELS_TABLE": str(table),
+        "COCO_TABLE": str(table),
+        "DOWNLOAD_STALL": stall,
+        "no_proxy": "*",
+        "PYTHON": sys.executable,
+    }
     command = [shutil.which("sh"), str(ROOT / script), *options, str(tmp_path / "models")]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
