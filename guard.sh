@@ -68,7 +68,7 @@ leash() { # ends $job when the script has ended, or when what it fetches comes t
         [ "$most" != 0 ] && [ $seconds -ge "$stall" ] || continue
         now=$(size_of "$own/part")
         if [ $((now - before)) -lt $((stall * rate)) ]; then
-            printf 'given up: %s bytes in %s seconds, fewer than %s a second\n' $((now - before)) "$stall" "$rate" >>"$words"
+            printf '\ngiven up: %s bytes in %s seconds, fewer than %s a second\n' $((now - before)) "$stall" "$rate" >>"$words"
             break
         fi
         seconds=0 before=$now
