@@ -1,4 +1,4 @@
-# What getModels.sh and getData.sh start ends with them; of several runs in a folder one works and the others wait. Sourced by download.sh.
+# What getModels.sh and getData.sh start ends with them; of several runs in a folder one works and the others wait. Sourced before download.sh.
 #
 #   guarded BYTES LOG COMMAND... run it; it ends when this script ends, however: Ctrl-C, SIGTERM, SIGHUP, even SIGKILL (within two seconds)
 #   enter FOLDER                 wait until no other run works there
