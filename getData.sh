@@ -11,6 +11,7 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/guard.sh"
 . "$here/download.sh"
 
 sets="annotations val train" keep=no folder=coco table=${COCO_TABLE:-$here/data/coco.txt}
@@ -26,6 +27,8 @@ while [ $# -gt 0 ]; do
 done
 case $folder in -*) folder=./$folder ;; esac
 need_tools
+# shellcheck disable=SC2086  (the sets are words)
+check_table "$table" $sets
 
 python=${PYTHON:-}
 if [ -z "$python" ]; then
@@ -33,61 +36,64 @@ if [ -z "$python" ]; then
 fi
 "$python" -c 'import zipfile, zlib' 2>/dev/null || { fail "$python cannot unpack; install Python 3, or name one: PYTHON=/path/to/python3 ./getData.sh"; exit 2; }
 
-part=
-trap '[ -z "$part" ] || rm -rf "$part"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
 count_files() { # folder
     find "$1" -type f | wc -l | tr -d ' '
 }
 
+add_size() { got=$((got + $(size_of "$1/part"))); }
+
 has_space() { # zip, its bytes; as much again is needed to unpack it
-    begun=${1%/*}/.${1##*/}.part got=0
-    if [ -f "$begun" ]; then got=$(size_of "$begun"); elif [ -f "$1" ]; then got=$(size_of "$1"); fi
+    got=$(size_of "$1")
+    each_left "${1%/*}" "${1##*/}" add_size
     free=$(df -Pk "$folder" 2>/dev/null | sed -n '2s/.* \([0-9][0-9]*\)  *[0-9]*% .*/\1/p')
     needed=$(((2 * $2 - got) / 1024))
     [ -z "$free" ] || [ "$free" -ge "$needed" ] || { fail "$folder: $((needed / 1024)) MiB are needed there, $((free / 1024)) MiB are free; choose another folder with --coco_dir"; return 1; }
 }
 
-unpack() { # zip, folder in it, number of files
-    part=$folder/.$2.unpacked.part
-    rm -rf "$part"
+unpack() { # zip, folder in it, number of files; into $own
     say "$2: unpacking"
-    if ! reason=$("$python" -m zipfile -e "$1" "$part" 2>&1); then
-        rm -rf "$part"
-        why=$(printf '%s' "$reason" | tail -n 1) cure="run this again"
-        case $why in *BadZipFile* | *zlib.error* | *EOFError*) rm -f "$1"; cure="it is removed, $cure" ;; esac
+    if ! guarded 0 "$own/log" "$python" -m zipfile -e "$1" "$own/unpacked"; then
+        why=$(last_words) cure="run this again"
+        case $why in *BadZipFile* | *zlib.error* | *EOFError*) rm -f -- "$1"; cure="it is removed, $cure" ;; esac
         fail "$1: cannot be unpacked (${why:-Python was killed}); $cure"
         return 1
     fi
-    if [ ! -d "$part/$2" ] || [ "$(count_files "$part/$2")" -lt "$3" ]; then
-        rm -rf "$part" "$1"
+    if [ ! -d "$own/unpacked/$2" ] || [ "$(count_files "$own/unpacked/$2")" -lt "$3" ]; then
+        rm -f -- "$1"
         fail "$1: expected the folder $2 with $3 files in it, got something else; it is removed, run this again"
         return 1
     fi
-    mv "$part/$2" "$folder/$2" || return 1
-    rm -rf "$part"
-    part=
-    [ $keep = yes ] || rm -f "$1"
+    guarded 0 "$own/log" sync # on the disk before it has its name
+    mv -- "$own/unpacked/$2" "$folder/$2" || return 1
+    [ $keep = yes ] || rm -f -- "$1"
     say "$2: is there"
 }
 
+is_there() { # folder in the zip, number of files; status 1: nothing is there, 2: something else is
+    [ -e "$folder/$1" ] || return 1
+    [ -d "$folder/$1" ] && there=$(count_files "$folder/$1/") || there=0
+    if [ "$there" -ge "$2" ]; then say "$1: is there"; return 0; fi
+    fail "$folder/$1: expected $2 files in it, found $there; move it away and run this again"
+    return 2
+}
+
 fetch() { # set
-    line=$(grep "^$1 " "$table" 2>/dev/null) || { fail "the table $table has no line for $1; take the project's own (data/coco.txt)"; exit 2; }
-    # shellcheck disable=SC2086  (the fields are words)
-    set -- $line
-    case $1 in annotations) name=annotations ;; *) name=${2%.zip} ;; esac
-    if [ -e "$folder/$name" ]; then
-        [ -d "$folder/$name" ] && there=$(count_files "$folder/$name/") || there=0
-        if [ "$there" -ge "$5" ]; then say "$name: is there"; return 0; fi
-        fail "$folder/$name: expected $5 files in it, found $there; move it away and run this again"
-        return 1
-    fi
-    set_name=$1 zip=$folder/$2 bytes=$3 count=$5
-    mkdir -p -- "$folder" 2>/dev/null && [ -w "$folder" ] || { fail "the folder $folder cannot be written; choose another one"; exit 2; }
-    has_space "$zip" "$bytes" || return 1
-    download "$table" "$set_name" "$folder" && unpack "$zip" "$name" "$count"
+    first=$(first_row "$table" "$1") set_name=$1
+    # shellcheck disable=SC2086  (the fields are words, no patterns)
+    { set -f; set -- $first; set +f; }
+    case $set_name in annotations) name=annotations ;; *) name=${1%.zip} ;; esac
+    [ -e "$folder/$name" ] || enter "$folder" # another run may be at it just now
+    is_there "$name" "$4"
+    case $? in
+        0) clear_left "$folder" "$1"; clear_left "$folder" "$name"; return 0 ;;
+        2) return 1 ;;
+    esac
+    zip=$folder/$1 count=$4
+    has_space "$zip" "$2" && download "$table" "$set_name" "$folder" || return 1
+    open_own "$folder" "$name"
+    unpack "$zip" "$name" "$count" && unpacked=0 || unpacked=1
+    close_own
+    return $unpacked
 }
 
 status=0

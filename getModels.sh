@@ -12,6 +12,7 @@
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/guard.sh"
 . "$here/download.sh"
 
 sets= convert=yes folder=$here/models table=${MODELS_TABLE:-$here/models/downloads.txt}
@@ -26,7 +27,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 [ -n "$sets" ] || sets="body face hand"
+case $folder in -*) folder=./$folder ;; esac
 need_tools
+# shellcheck disable=SC2086  (the sets are words)
+check_table "$table" $sets
 
 python=${PYTHON:-}
 if [ $convert = yes ] && [ -z "$python" ]; then
@@ -40,7 +44,7 @@ fi
 
 convert() { # arch, source, target
     [ $convert = yes ] || return 0
-    "$python" "$here/convert_model.py" "$1" "$folder/$2.caffemodel" "$folder/$3"
+    guarded 0 "" "$python" "$here/convert_model.py" "$1" "$folder/$2.caffemodel" "$folder/$3"
 }
 
 status=0
