@@ -181,6 +181,8 @@ def add_output_options(parser, pose=True, live=False):
     group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
     group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
     group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
+    models = ("COCO", "BODY_25")
+    group.add_argument("--openpose_model", choices=models, default="COCO", help="order of joints in these files: 18 or 25 (default: COCO)")
     group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
     if not live:
         group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")

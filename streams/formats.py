@@ -78,12 +78,24 @@ def to_coco(persons, image_id, file_name=None) -> list:
     return sorted(entries, key=lambda entry: -entry["score"])
 
 
-def to_openpose(persons) -> str:
-    """A frame's people as OpenPose 1.7 writes them with its COCO model (version 1.3): flat lists of x, y, confidence, 0 where missing."""
+def body_25(keypoints):
+    """keypoints (18, 3) -> (25, 3): OpenPose's BODY_25. The middle of the hips, where both were found, has the smaller confidence; no feet (NaN)."""
+    points = np.full((25, 3), np.nan)
+    points[:8], points[9:19] = keypoints[:8], keypoints[8:]
+    hips = keypoints[[Joint.RightWaist, Joint.LeftWaist]]
+    points[8] = *hips[:, :2].mean(0), hips[:, 2].min()
+    return points
+
+
+OPENPOSE_MODELS = {"COCO": lambda keypoints: keypoints, "BODY_25": body_25}
+
+
+def to_openpose(persons, model="COCO") -> str:
+    """A frame's people as OpenPose 1.7 writes them with a model of OPENPOSE_MODELS (version 1.3): flat lists of x, y, confidence, 0 where missing."""
     people = []
     for person in persons:
         entry = {"person_id": [-1 if person.number is None else person.number]}
-        entry["pose_keypoints_2d"] = [] if person.pose is None else _flat(person.keypoints)
+        entry["pose_keypoints_2d"] = [] if person.pose is None else _flat(OPENPOSE_MODELS[model](person.keypoints))
         for name, key in OPENPOSE_PARTS.items():
             entry[key] = _flat(person.parts[name].keypoints) if name in person.parts else []
         for key in ("pose", *(key.removesuffix("_keypoints_2d") for key in OPENPOSE_PARTS.values())):

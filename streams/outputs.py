@@ -67,5 +67,5 @@ def picture_files(wanted, detector, frame, persons) -> dict:
         entries = formats.to_coco(persons, sinks.coco_ids([frame.stem])(frame), frame.name)
         contents[wanted.coco_results] = "[\n" + ",\n".join(map(formats.compact, entries)) + "\n]\n"
     if wanted.openpose_json is not None:
-        contents[sinks.OpenPoseFolder(wanted.openpose_json).path_of(frame)] = formats.to_openpose(persons)
+        contents[sinks.OpenPoseFolder(wanted.openpose_json).path_of(frame)] = formats.to_openpose(persons, wanted.openpose_model)
     return {path: text.encode(errors="backslashreplace") for path, text in contents.items()}

@@ -171,8 +171,9 @@ class CocoResults:
 class OpenPoseFolder:
     """--openpose_json: a file for each frame (formats.to_openpose), called STEM_keypoints.json."""
 
-    def __init__(self, folder, resume=False):
-        self.folder, self.resume = make_folder(folder), resume
+    def __init__(self, folder, resume=False, model="COCO"):
+        """model: of formats.OPENPOSE_MODELS."""
+        self.folder, self.resume, self.model = make_folder(folder), resume, model
 
     def path_of(self, frame):
         return self.folder / f"{frame.stem}{OPENPOSE}"
@@ -182,7 +183,7 @@ class OpenPoseFolder:
 
     def write(self, frame, persons, drawn):
         make_folder(self.path_of(frame).parent)
-        write_files({self.path_of(frame): to_openpose(persons).encode()})
+        write_files({self.path_of(frame): to_openpose(persons, self.model).encode()})
 
     def close(self):
         pass
@@ -233,7 +234,7 @@ KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyo
     "jsonl": (JsonLines, lambda wanted, source, detector: {}),
     "csv": (Table, lambda wanted, source, detector: {"parts": detector.parts, "with_pose": detector.has_pose, "smoothed": wanted.smooth}),
     "coco_results": (CocoResults, lambda wanted, source, detector: {"id_of": coco_ids(getattr(source, "stems", []))}),
-    "openpose_json": (OpenPoseFolder, lambda wanted, source, detector: {}),
+    "openpose_json": (OpenPoseFolder, lambda wanted, source, detector: {"model": wanted.openpose_model}),
 }
 
 

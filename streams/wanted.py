@@ -45,6 +45,7 @@ class Wanted:
     csv: str | None = None
     coco_results: str | None = None
     openpose_json: str | None = None  # a folder
+    openpose_model: str = "COCO"  # of formats.OPENPOSE_MODELS
     codec: str | None = None  # of the video, four letters
     resume: bool = False
     track: bool = False

@@ -233,3 +233,27 @@ def test_names_with_other_letters(tmp_path, option):
     if option == "coco_results":
         found = found[0]["file_name"]
     assert (found["image"] if option.startswith("json") else found) == str(tmp_path / name)
+
+
+def test_openpose_body_25():
+    """Names of OpenPose's documentation (poseParameters, BODY_25) say where each joint goes; a missing hip takes the middle with it."""
+    upper, lower = ("Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist"), ("Hip", "Knee", "Ankle")
+    order = (*upper, "MidHip", *(f"R{name}" for name in lower), *(f"L{name}" for name in lower), "REye", "LEye", "REar", "LEar")
+    ours = {"Wrist": "Hand", "Hip": "Waist", "Ankle": "Foot"}
+    pose = person(100, 100, 20)
+    confidences = np.linspace(0.2, 0.9, 18)
+    whole = WholePerson(pose, 0.5, confidences)
+    points = np.reshape(json.loads(to_openpose([whole], "BODY_25"))["people"][0]["pose_keypoints_2d"], (25, 3))
+    for name, point in zip(order, points, strict=False):
+        if name == "MidHip":
+            expected = *pose[[Joint.RightWaist, Joint.LeftWaist], :2].mean(0), confidences[Joint.RightWaist]
+        else:
+            side, part = ({"R": "Right", "L": "Left"}[name[0]], name[1:]) if name[1].isupper() else ("", name)
+            joint = Joint[side + ours.get(part, part)]
+            expected = *pose[joint, :2], confidences[joint]
+        np.testing.assert_allclose(point, expected, atol=1e-3)
+    assert not points[19:].any()
+    pose[Joint.LeftWaist] = 0
+    points = np.reshape(json.loads(to_openpose([whole], "BODY_25"))["people"][0]["pose_keypoints_2d"], (25, 3))
+    assert not points[[8, 12]].any()
+    assert points[9].all()
