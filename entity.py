@@ -154,6 +154,9 @@ FACE_PEAK_THRESH = 0.1  # a point of a face or a hand is higher than this
 HAND_PEAK_THRESH = 0.1
 
 
+RANK_EXPONENT = 0.25  # people are ranked by score * (share of the joints that were found) ** this; how it was chosen: docs/results.md
+
+
 class Training(NamedTuple):
     """Whom a network is trained on. Others are ignored: what lies under them does not count."""
 

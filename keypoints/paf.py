@@ -4,13 +4,14 @@ Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinit
 """
 
 import math
+from bisect import insort
 from dataclasses import dataclass, field
-from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 
-from entity import EAR_LIMBS, LIMB_RATIOS, LIMBS, N_JOINTS, N_LIMBS, STRIDE, Decoding
+from entity import EAR_LIMBS, LIMB_RATIOS, LIMBS, N_JOINTS, STRIDE, Decoding
+from keypoints.candidates import find_candidates
 from keypoints.peaks import locate_peaks
 
 
@@ -31,11 +32,17 @@ class Person:
 
     joints: dict
     score: float
-    units: list = field(default_factory=list)  # of each limb: its length by its ratio, about the width of the head (entity.LIMB_RATIOS)
+    units: list = field(default_factory=list)  # of each limb: its length by its ratio, about the width of the head (entity.LIMB_RATIOS); ascending
 
     @property
     def count(self) -> int:
         return len(self.joints)
+
+    @property
+    def unit(self) -> float:
+        """The median of the units."""
+        last = len(self.units) - 1
+        return (self.units[last // 2] + self.units[last - last // 2]) / 2
 
 
 def decode(pafs, heatmaps, decoding=Decoding(), cell=STRIDE) -> People:
@@ -58,66 +65,41 @@ def assemble(pafs, peaks, decoding=Decoding(), nearest=False) -> People:
     Returns People in pixels of pafs.
     """
     grouping = Grouping(peaks)
-    for limb in range(N_LIMBS):
-        grouping.add(limb, find_connections(limb, pafs, peaks, decoding, nearest, grouping.units))
+    for limb, candidates in enumerate(find_candidates(pafs, peaks, decoding, nearest)):
+        grouping.add(limb, find_connections(limb, candidates, decoding.max_stretch, grouping.unit_of))
     persons = [
         person
         for person in grouping.persons
         if person.count >= decoding.n_subset_limbs_thresh and person.score / person.count >= decoding.subset_score_thresh
     ]
     poses, confidences = np.zeros((len(persons), N_JOINTS, 3)), np.zeros((len(persons), N_JOINTS))
-    for n, person in enumerate(persons):
-        joints, indices = list(person.joints), list(person.joints.values())
-        poses[n, joints, :2] = peaks[indices, 1:3]
-        poses[n, joints, 2] = 2
-        confidences[n, joints] = peaks[indices, 3]
+    number = np.repeat(np.arange(len(persons)), [person.count for person in persons])
+    joint, peak = (np.array([item for person in persons for item in part(person.joints)], int) for part in (dict.keys, dict.values))
+    poses[number, joint, :2], poses[number, joint, 2], confidences[number, joint] = peaks[peak, 1:3], 2, peaks[peak, 3]
     return People(poses, np.array([person.score / person.count for person in persons]), confidences)
 
 
-def find_connections(limb, pafs, peaks, decoding, nearest=False, units=None) -> list:
-    """The connections of a limb: a list of (index of the first peak, of the second, score), best first.
+def find_connections(limb, candidates, max_stretch=math.inf, unit_of=None) -> list:
+    """The connections of a limb: a list of (index of the first peak, of the second, score), best first, each peak used once.
 
-    The score is the mean inner product of the PAF with the unit vector along the limb (eq. 10 and 11, as a sum), less a penalty
-    for limbs longer than decoding.limb_length_ratio widths of the maps. All candidates are judged at once.
-    units (P,): the unit length of the person that owns each peak, NaN where nobody does. By them a limb has a length to be expected; one that
-    is decoding.max_stretch times as long is none, nor is one shorter than that squared (limbs do look short when seen from their end).
+    candidates: [(first, second, score, length)], best first.
+    unit_of: index of a peak -> the unit length of the person that owns it, NaN where nobody does. By it a limb has a length to be expected;
+    one that is max_stretch times as long is none, nor is one shorter than that squared (limbs do look short when seen from their end).
     """
-    (a_first, a_last), (b_first, b_last) = (np.searchsorted(peaks[:, 0], [joint, joint + 1]) for joint in LIMBS[limb])
-    from_xy = peaks[a_first:a_last, None, 1:3].astype(np.float64)  # (A, 1, 2)
-    to_xy = peaks[None, b_first:b_last, 1:3].astype(np.float64)  # (1, B, 2)
-    if not from_xy.size or not to_xy.size:
-        return []
-    n = decoding.n_integ_points
-    t = np.linspace(0, 1, n) if nearest else (np.arange(n) + 0.5) / n  # at the ends themselves a field is half as strong
-    vector = to_xy - from_xy  # (A, B, 2)
-    length = np.hypot(vector[..., 0], vector[..., 1])  # (A, B)
-    unit = vector / np.maximum(length, 1e-9)[..., None]
-    points = from_xy[:, :, None] + vector[:, :, None] * t[:, None]  # (A, B, n, 2) x, y
-    field = (_read_nearest if nearest else _read_bilinear)(pafs[2 * limb : 2 * limb + 2], points)  # (2, A, B, n)
-    products = field[0] * unit[..., None, 0] + field[1] * unit[..., None, 1]
-    penalty = decoding.limb_length_ratio * pafs.shape[2] / np.maximum(length, 1e-9) - decoding.length_penalty_value
-    scores = products.mean(-1) + np.minimum(penalty, 0)
-    possible = (scores > 0) & (length > 0) & ((products > decoding.inner_product_thresh).sum(-1) > decoding.n_integ_points_thresh)
-    if units is not None and np.isfinite(decoding.max_stretch):
-        stretch, pairs = decoding.max_stretch, (units[a_first:a_last, None], units[None, b_first:b_last])  # NaN, which compares as False
-        length_by_ratio = length / LIMB_RATIOS[limb]
-        possible &= ~(length_by_ratio > stretch * np.fmin(*pairs)) & ~(length_by_ratio < np.fmax(*pairs) / stretch**2)
-    return [(a_first + i, b_first + j, scores[i, j]) for i, j in greedy(np.where(possible, scores, -np.inf))]
+    connections, used = [], set()
+    for first, second, score, length in candidates:
+        if first in used or second in used:
+            continue
+        if max_stretch < math.inf and not in_proportion(length / LIMB_RATIOS[limb], (unit_of(first), unit_of(second)), max_stretch):
+            continue
+        used |= {first, second}
+        connections.append((first, second, score))
+    return connections
 
 
-def greedy(scores) -> list:
-    """Pairs (i, j), best first, each i and j used once; scores (A, B), -inf where no pair may be.
-
-    Taking every pair that is the best of its row and of its column, until none is left, gives what taking them one by one gives.
-    """
-    scores, pairs = scores.copy(), []
-    while scores.size and np.isfinite(scores.max()):
-        best_column, best_row = scores.argmax(1), scores.argmax(0)
-        rows = np.flatnonzero((best_row[best_column] == np.arange(len(scores))) & np.isfinite(scores.max(1)))
-        columns = best_column[rows]
-        pairs += zip(scores[rows, columns], rows, columns, strict=True)
-        scores[rows], scores[:, columns] = -np.inf, -np.inf
-    return [(int(i), int(j)) for _, i, j in sorted(pairs, key=lambda pair: -pair[0])]
+def in_proportion(unit, others, max_stretch) -> bool:
+    """May a limb of this unit length belong to the persons of the others? NaN says nothing: it compares as False."""
+    return not any(unit > max_stretch * other or unit < other / max_stretch**2 for other in others)
 
 
 class Grouping:
@@ -125,9 +107,13 @@ class Grouping:
 
     def __init__(self, peaks):
         """peaks (P, 4): joint, x, y, score."""
-        self.peaks, self.persons = peaks, []
+        self.places, self.heights = peaks[:, 1:3].tolist(), peaks[:, 3].tolist()
+        self.persons = []
         self.owner = {}  # index of a peak -> its person
-        self.units = np.full(len(peaks), np.nan)  # of each peak: median unit length of its person's limbs so far, NaN where nobody owns it
+
+    def unit_of(self, peak) -> float:
+        """The median unit length of the limbs so far of the person that owns a peak; NaN where nobody owns it."""
+        return self.owner[peak].unit if peak in self.owner else math.nan
 
     def add(self, limb, connections):
         """Add the connections of a limb. One extends the person that owns one of its ends, joins two persons that own one end each and share
@@ -139,7 +125,7 @@ class Grouping:
             if one is None and other is None:
                 if limb in EAR_LIMBS:
                     continue
-                one = Person({a: i, b: j}, self.peaks[i, 3] + self.peaks[j, 3] + score)
+                one = Person({a: i, b: j}, self.heights[i] + self.heights[j] + score)
                 self.owner[i] = self.owner[j] = one
                 self.persons.append(one)
             elif one is None or other is None:
@@ -147,34 +133,14 @@ class Grouping:
                 if joint in one.joints:
                     continue
                 one.joints[joint] = peak
-                one.score += self.peaks[peak, 3] + score
+                one.score += self.heights[peak] + score
                 self.owner[peak] = one
             elif one is other or one.joints.keys() & other.joints.keys():
                 continue
             else:
                 one.joints.update(other.joints)
                 one.score += other.score + score
-                one.units += other.units
+                one.units = sorted(one.units + other.units)
                 self.owner.update((peak, one) for peak in other.joints.values())
                 self.persons = [person for person in self.persons if person is not other]
-            one.units.append(math.dist(self.peaks[i, 1:3], self.peaks[j, 1:3]) / LIMB_RATIOS[limb])
-            self.units[list(one.joints.values())] = median(one.units)
-
-
-def _read_nearest(maps, points):
-    """maps (C, H, W) at points (..., 2) x, y, rounded to pixels; points outside read the border. Returns (C, ...)."""
-    x, y = (np.clip(np.rint(points[..., axis]).astype(int), 0, size - 1) for axis, size in ((0, maps.shape[2]), (1, maps.shape[1])))
-    return maps[:, y, x]
-
-
-def _read_bilinear(maps, points):
-    """maps (C, H, W) at points (..., 2) x, y, bilinear; points outside read the border. Returns (C, ...)."""
-    height, width = maps.shape[1:]
-    x, y = np.clip(points[..., 0], 0, width - 1), np.clip(points[..., 1], 0, height - 1)
-    left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
-    fx, fy = x - left, y - top
-    flat, corner = maps.reshape(len(maps), -1), top * width + left
-    right, down = min(1, width - 1), width * min(1, height - 1)
-    upper = flat[:, corner] * (1 - fx) + flat[:, corner + right] * fx
-    lower = flat[:, corner + down] * (1 - fx) + flat[:, corner + down + right] * fx
-    return upper * (1 - fy) + lower * fy
+            insort(one.units, math.dist(self.places[i], self.places[j]) / LIMB_RATIOS[limb])

@@ -4,11 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from keypoints.blas import one_blas_thread
-
 MAX_PEAKS = 128  # of one joint
+MAPS_AT_ONCE = 6  # enlarged, they fit into the cache
 CUBIC_A = -0.75  # Keys' parameter as OpenCV has it
 BLUR_TRUNCATE = 4  # the Gaussian ends at this many sigmas
+# Rows of a product of matrices at once, in smooth. Products this small are quick, for the matrix is a narrow band, and OpenBLAS leaves them on
+# one core: more threads of its own would go on waiting actively just when the network wants the cores.
+BAND = 32
 MIN_VALUE = 1e-3  # of a cell that a Gaussian is laid through
 MAX_CURVATURE = -0.2  # of the logarithm per cell squared: a flatter map has no top worth looking for (the labels' Gaussian has -1.3)
 
@@ -25,8 +27,12 @@ def locate_peaks(heatmaps, threshold, find=None):
     find: find_peaks (all peaks, the default) or find_maxima (one for each map).
     Returns peaks (P, 4) float32: joint, x, y, score; x, y in cells of the heatmaps, between them; ordered by joint.
     """
-    peaks = (find or find_peaks)(smooth(heatmaps, ENLARGE, SIGMA * ENLARGE), threshold)
-    peaks = _highest(peaks)
+    parts = [np.empty((0, 4), np.float32)]
+    for joint in range(0, len(heatmaps), MAPS_AT_ONCE):
+        found = (find or find_peaks)(smooth(heatmaps[joint : joint + MAPS_AT_ONCE], ENLARGE, SIGMA * ENLARGE), threshold)
+        found[:, 0] += joint
+        parts.append(found)
+    peaks = _highest(np.concatenate(parts))
     peaks[:, 1:3] = (peaks[:, 1:3] + 0.5) / ENLARGE - 0.5
     return refine_peaks(peaks, heatmaps)
 
@@ -47,17 +53,29 @@ def smooth(heatmaps, enlarge=1, sigma=2.5):
     Source of the bicubic kernel: Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981, eq. 4 with a = -0.75.
     """
     height, width = heatmaps.shape[-2:]
-    rows, columns = smoothing_matrix(height, enlarge, sigma), smoothing_matrix(width, enlarge, sigma)
-    with one_blas_thread():
-        wide = heatmaps.reshape(-1, width) @ columns.T  # one large product is faster than many small ones
-        return rows @ wide.reshape(*heatmaps.shape[:-1], len(columns))
+    wide = np.empty((*heatmaps.shape[:-1], width * enlarge), np.float32)
+    for pixels, cells, weights in _smoothing_bands(width, enlarge, sigma):
+        np.matmul(heatmaps[..., cells], weights.T, out=wide[..., pixels])
+    large = np.empty((*heatmaps.shape[:-2], height * enlarge, width * enlarge), np.float32)
+    for pixels, cells, weights in _smoothing_bands(height, enlarge, sigma):
+        np.matmul(weights, wide[..., cells, :], out=large[..., pixels, :])
+    return large
 
 
 @lru_cache(maxsize=64)
-def smoothing_matrix(size, enlarge, sigma):
-    """(enlarge size, size) float32: bicubic enlargement, border pixels repeated, then a Gaussian blur with mirrored border."""
-    matrix = resampling_matrix(size, size * enlarge, enlarge, 0.5 / enlarge - 0.5)
-    return (_blur_matrix(size * enlarge, sigma) @ matrix).astype(np.float32)
+def _smoothing_bands(size, enlarge, sigma) -> list:
+    """The matrix (enlarge size, size) of bicubic enlargement, border pixels repeated, and then a Gaussian blur with mirrored border, as bands.
+
+    Far from its diagonal it is 0, so each band of BAND rows is kept as (slice of pixels, slice of the cells they depend on, weights float32).
+    """
+    matrix = _blur(resampling_matrix(size, size * enlarge, enlarge, 0.5 / enlarge - 0.5), sigma).astype(np.float32)
+    bands = []
+    for begin in range(0, len(matrix), BAND):
+        rows = matrix[begin : begin + BAND]
+        used = np.flatnonzero(rows.any(0))
+        cells = slice(used[0], used[-1] + 1)
+        bands.append((slice(begin, begin + len(rows)), cells, np.ascontiguousarray(rows[:, cells])))
+    return bands
 
 
 def resampling_matrix(n_in, n_out, factor, offset):
@@ -78,19 +96,15 @@ def _cubic(d):
     return np.where(d <= 1, near, np.where(d < 2, far, 0))
 
 
-def _blur_matrix(size, sigma):
-    """(size, size) float64; the border is mirrored with the edge repeated (d c b a | a b c d | d c b a)."""
+def _blur(rows, sigma):
+    """rows (size, n) float64, blurred along the first axis; the border is mirrored with the edge repeated (d c b a | a b c d | d c b a)."""
     if sigma == 0:
-        return np.eye(size)
-    radius = int(BLUR_TRUNCATE * sigma + 0.5)
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel /= kernel.sum()
-    source = (np.arange(size)[:, None] + offsets) % (2 * size)
-    source = np.minimum(source, 2 * size - 1 - source)
-    matrix = np.zeros((size, size))
-    np.add.at(matrix, (np.arange(size)[:, None].repeat(len(offsets), 1), source), kernel)
-    return matrix
+        return rows
+    size, radius = len(rows), int(BLUR_TRUNCATE * sigma + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    source = np.arange(-radius, size + radius) % (2 * size)
+    mirrored = rows[np.minimum(source, 2 * size - 1 - source)]
+    return sum(weight * mirrored[k : k + size] for k, weight in enumerate(kernel / kernel.sum()))
 
 
 def find_peaks(heatmaps, threshold):
@@ -101,14 +115,15 @@ def find_peaks(heatmaps, threshold):
     Returns peaks (P, 4) float32: joint, x, y, score; x, y in pixels of heatmaps; ordered by joint, y, x.
     """
     _, height, width = heatmaps.shape
-    joint, place = np.divmod(np.flatnonzero(heatmaps > threshold), height * width)
-    y, x = np.divmod(place, width)
+    keep = heatmaps > threshold  # everywhere at once above and below, where a comparison is cheap; left and right for the few that remain
+    keep[:, 1:] &= heatmaps[:, 1:] >= heatmaps[:, :-1]
+    keep[:, :-1] &= heatmaps[:, :-1] > heatmaps[:, 1:]
+    place = np.flatnonzero(keep)
+    joint, (y, x) = place // (height * width), np.divmod(place % (height * width), width)
     value = heatmaps[joint, y, x]
-    keep = np.ones(len(value), bool)
-    for dy, dx, above in ((-1, 0, np.greater_equal), (0, -1, np.greater_equal), (1, 0, np.greater), (0, 1, np.greater)):
-        ny, nx = np.clip(y + dy, 0, height - 1), np.clip(x + dx, 0, width - 1)
-        keep &= above(value, heatmaps[joint, ny, nx]) | ((ny == y) & (nx == x))
-    return np.stack([joint, x, y, value], axis=1)[keep].astype(np.float32)
+    left, right = heatmaps[joint, y, np.maximum(x - 1, 0)], heatmaps[joint, y, np.minimum(x + 1, width - 1)]
+    top = ((value >= left) | (x == 0)) & ((value > right) | (x == width - 1))
+    return np.stack([joint, x, y, value], axis=1)[top].astype(np.float32)
 
 
 def find_maxima(heatmaps, threshold):

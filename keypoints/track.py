@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from entity import N_JOINTS, OKS_SIGMAS
 
@@ -122,6 +121,8 @@ class Tracker:
         """index of a person -> the track it belongs to."""
         if not poses or not self.tracks:
             return {}
+        from scipy.optimize import linear_sum_assignment  # takes 0.3 s, which who does not track need not wait for
+
         rules = self.rules
         expected = np.stack([track.expected(seconds, rules.memory_seconds) for track in self.tracks])[:, None]  # (T, 1, 18, 2)
         largest = np.maximum(np.array([track.size for track in self.tracks])[:, None], sizes)  # (T, P)

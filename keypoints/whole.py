@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from entity import N_JOINTS, RANK_EXPONENT
+
 PARTS = ("face", "left_hand", "right_hand")
 
 
@@ -26,6 +28,12 @@ class WholePerson:
     skipped: dict = field(default_factory=dict)  # name of PARTS -> why it was not looked for
     number: int | None = None  # the same from frame to frame (keypoints/track.py); None: not tracked, or not for long enough
     smoothed: np.ndarray | None = None  # (18, 2) float64: x, y; NaN for a missing joint
+
+    @property
+    def rank(self) -> float:
+        """By which people are ordered: the score of a whole person; less for a part of one, whose mean per joint is often higher."""
+        share = 1 if self.pose is None else (self.pose[:, 2] > 0).sum() / N_JOINTS
+        return float(self.score * share**RANK_EXPONENT)
 
     @property
     def keypoints(self) -> np.ndarray:
@@ -50,8 +58,9 @@ class WholePerson:
 
 
 def persons_of(people) -> list:
-    """keypoints.paf.People -> a WholePerson for each."""
-    return [WholePerson(pose, float(score), confidences) for pose, score, confidences in zip(*people, strict=True)]
+    """keypoints.paf.People -> a WholePerson for each, the highest rank first."""
+    persons = [WholePerson(pose, float(score), confidences) for pose, score, confidences in zip(*people, strict=True)]
+    return sorted(persons, key=lambda person: -person.rank)
 
 
 def person_of_part(name, keypoints) -> WholePerson:

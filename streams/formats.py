@@ -64,7 +64,8 @@ def to_json_line(frame, persons) -> str:
 
 
 def to_coco(persons, image_id, file_name=None) -> list:
-    """People of one picture as entries of a COCO result file, best first: 17 keypoints (x, y, v; v = 1, and 0, 0, 0 where missing) and a score.
+    """People of one picture as entries of a COCO result file, best first: 17 keypoints (x, y, v; v = 1, and 0, 0, 0 where missing) and a score,
+    which is the person's rank: COCO's AP asks for nothing else of it.
 
     COCO's coordinates are those of here: the centre of the first pixel is (0, 0). file_name: an addition that COCO's own files lack.
     """
@@ -74,7 +75,7 @@ def to_coco(persons, image_id, file_name=None) -> list:
         points[:, 2] = points[:, 2] > 0
         name = {} if file_name is None else {"file_name": file_name}
         keypoints = points.ravel().tolist()
-        entries.append({"image_id": image_id, **name, "category_id": 1, "keypoints": keypoints, "score": round(float(person.score), 5)})
+        entries.append({"image_id": image_id, **name, "category_id": 1, "keypoints": keypoints, "score": round(person.rank, 5)})
     return sorted(entries, key=lambda entry: -entry["score"])
 
 

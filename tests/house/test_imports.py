@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
     "cli.py": {"argparse", "keypoints.image", "models", "streams.frames", "streams.wanted", *SHARED_MODULES},
-    "keypoints/*.py": {"numpy", "cv2", "scipy", "threadpoolctl", "keypoints", *SHARED_MODULES},
+    "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
     "models/layers.py": set(),

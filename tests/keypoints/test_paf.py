@@ -8,15 +8,16 @@ from people import person, visible
 
 from entity import EAR_LIMBS, LIMB_RATIOS, LIMBS, N_JOINTS, N_LIMBS, Decoding, Joint
 from keypoints import paf
+from keypoints.candidates import find_candidates
 from keypoints.labels import cell_centers, make_heatmaps, make_pafs
-from keypoints.paf import Grouping, assemble, decode, find_connections, greedy
+from keypoints.paf import Grouping, assemble, decode, find_connections
 from keypoints.peaks import find_peaks, smooth
 
 GOLDEN = ("decode_000000040083.npz", "decode_000000197388.npz")
 
 
 def all_connections(*arguments, **options):
-    return [find_connections(limb, *arguments, **options) for limb in range(N_LIMBS)]
+    return [find_connections(limb, candidates) for limb, candidates in enumerate(find_candidates(*arguments, **options))]
 
 
 def group(connections, peaks):
@@ -95,7 +96,7 @@ def test_golden_people_in_half_pixel_geometry(name):
 # Connections
 
 
-def greedy_one_by_one(scores):
+def one_by_one(scores):
     """The best pair of all, the first one in reading order where several are equal, until none is left."""
     scores, pairs = scores.copy(), []
     while scores.size and scores.max() > -np.inf:
@@ -105,10 +106,18 @@ def greedy_one_by_one(scores):
     return pairs
 
 
+def connect(scores):
+    """The pairs (row, column) that find_connections makes of scores (A, B), -inf where no pair may be."""
+    rows, columns = np.nonzero(np.isfinite(scores))
+    order = np.argsort(-scores[rows, columns], kind="stable")
+    candidates = [(int(i), len(scores) + int(j), scores[i, j], 1.0) for i, j in zip(rows[order], columns[order], strict=True)]
+    return [(i, j - len(scores)) for i, j, _ in find_connections(0, candidates)]
+
+
 @pytest.mark.parametrize("levels", [None, 2, 5])
 @pytest.mark.parametrize("missing", [0, 0.5, 0.9])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 6), (6, 1), (4, 9), (12, 12)])
-def test_greedy_takes_what_one_by_one_takes(shape, missing, levels):
+def test_connections_are_what_one_by_one_takes(shape, missing, levels):
     """Random scores, some pairs impossible, some equal: the same pairs, best first."""
     for seed in range(20):
         rng = np.random.default_rng(seed)
@@ -116,39 +125,12 @@ def test_greedy_takes_what_one_by_one_takes(shape, missing, levels):
         if levels:
             scores = np.ceil(scores * levels) / levels
         scores[rng.random(shape) < missing] = -np.inf
-        kept = scores.copy()
-        pairs, expected = greedy(scores), greedy_one_by_one(scores)
-        assert sorted(pairs) == sorted(expected)
-        assert [scores[pair] for pair in pairs] == [scores[pair] for pair in expected]
-        np.testing.assert_array_equal(scores, kept)
+        assert connect(scores) == one_by_one(scores)
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (2, 3)])
-def test_greedy_without_pairs(shape):
-    assert greedy(np.full(shape, -np.inf)) == []
-
-
-@pytest.mark.parametrize("size", [(7, 9), (1, 9), (7, 1), (1, 1), (2, 2)])
-def test_read_bilinear(size):
-    """As SciPy interpolates, and as it repeats the border outside."""
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(2, *size)).astype(np.float32)
-    points = rng.uniform(-2, [size[1] + 1, size[0] + 1], (4, 5, 6, 2))
-    points[0, 0] = np.rint(points[0, 0])
-    points[0, 1] = [size[1] - 1, size[0] - 1]
-    expected = [scipy.ndimage.map_coordinates(m.astype(np.float64), [points[..., 1], points[..., 0]], order=1, mode="nearest") for m in maps]
-    np.testing.assert_allclose(paf._read_bilinear(maps, points), expected, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(7, 9), (1, 9), (1, 1)])
-def test_read_nearest(size):
-    """The value of the pixel that a point lies in; points outside read the border."""
-    rng = np.random.default_rng(0)
-    maps = rng.normal(size=(2, *size)).astype(np.float32)
-    points = rng.uniform(-2, [size[1] + 1, size[0] + 1], (30, 2))
-    for point, values in zip(points, paf._read_nearest(maps, points).T, strict=True):
-        x, y = min(max(round(point[0]), 0), size[1] - 1), min(max(round(point[1]), 0), size[0] - 1)
-        np.testing.assert_array_equal(values, maps[:, y, x])
+def test_no_connections_without_pairs(shape):
+    assert connect(np.full(shape, -np.inf)) == []
 
 
 def two_peaks(limb, from_xy, to_xy):
@@ -260,7 +242,7 @@ def test_each_peak_is_used_once_per_limb():
 
 def grouped(peaks, **limbs):
     """group() with peaks [(joint, score)] and connections given by limb: limb_6=[(i, j, score)]."""
-    peaks = np.array([(joint, 0, 0, score) for joint, score in peaks], np.float32)
+    peaks = np.array([(joint, 0, 0, score) for joint, score in peaks], np.float32).reshape(-1, 4)
     return group([limbs.get(f"limb_{limb}", []) for limb in range(N_LIMBS)], peaks)
 
 
@@ -512,10 +494,11 @@ def test_limbs_too_short_are_refused():
     limb = LIMBS.index((Joint.RightElbow, Joint.RightHand))
     pafs = constant_pafs(limb, (0, 1), (100, 100))
     own = 6 / LIMB_RATIOS[limb]
+    candidates = find_candidates(pafs, peaks, STRETCH)[limb]
     for times, possible in ((0.34, True), (0.3, False), (1, True), (8.9, True), (9.1, False)):
         for units in ([own * times, np.nan], [np.nan, own * times], [own * times] * 2):
-            assert bool(find_connections(limb, pafs, peaks, STRETCH, units=np.array(units))) == possible
-    assert find_connections(limb, pafs, peaks, STRETCH, units=np.full(2, np.nan))
+            assert bool(find_connections(limb, candidates, 3, units.__getitem__)) == possible
+    assert find_connections(limb, candidates, 3, [np.nan, np.nan].__getitem__)
 
 
 @pytest.mark.parametrize("seed", range(4))

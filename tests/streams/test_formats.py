@@ -108,7 +108,7 @@ def test_coco_entry():
     """17 keypoints in COCO's order, zeros where missing, the best person first."""
     few, best = bare_person(), whole_person()
     first, second = to_coco([few, best], 139, "x.jpg")
-    assert (first["score"], second["score"]) == (1.23456, 0.5)
+    assert (first["score"], second["score"]) == (round(1.23456 * (16 / 18) ** 0.25, 5), round(0.5 * (17 / 18) ** 0.25, 5))
     assert {(entry["image_id"], entry["category_id"], entry["file_name"]) for entry in (first, second)} == {(139, 1, "x.jpg")}
     points = np.reshape(first["keypoints"], (17, 3))
     for (x, y, v), joint in zip(points, COCO_JOINTS, strict=True):
