@@ -26,7 +26,6 @@ from streams.frames import find_pictures
 from streams.picture import read_image
 
 DATA_TYPES = ("FP32", "FP16", "INT8")
-INPUT_SHAPE = (1, 3, 368, 368)
 
 
 def input_shape(text) -> tuple:
@@ -47,7 +46,7 @@ def parser():
     p.add_argument("source", metavar="SOURCE", help="a .caffemodel or an .npz")
     p.add_argument("target", metavar="TARGET", help="an .npz or an .xml; the .xml's .bin is written beside it")
     p.add_argument("--data_type", choices=DATA_TYPES, default="FP32", help="of the target (default: FP32)")
-    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml (default: 1,3,368,368)")
+    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml (default: 1,3,368,368, or with 192)")
     p.add_argument("--dynamic", action="store_true", help="leave N, H and W of the .xml free")
     p.add_argument("--calibration", metavar="FOLDER", help="INT8: typical pictures")
     p.add_argument("--max_pictures", type=cli.positive_int, default=200, metavar="N", help="INT8: take this many of them, evenly (default: 200)")
@@ -130,7 +129,7 @@ def convert_to_ir(options, weights, pictures):
     from engines.openvino_ir import make_ir, save_ir
 
     row = ARCHS[options.arch]
-    shape = None if options.dynamic else options.input_shape or INPUT_SHAPE
+    shape = None if options.dynamic else options.input_shape or (1, 3, row.input_size, row.input_size)
     model = make_ir(options.arch, row, weights, None if pictures else shape)
     if pictures:
         from engines.openvino_int8 import quantise, run_model
@@ -147,8 +146,10 @@ def convert_to_ir(options, weights, pictures):
 
 
 def network_input(row, image):
-    """A picture as the detectors give it to the network: pose with short side 368, face and hand at 368x368."""
-    size_wh = raise_to_stride(fit_size((image.shape[1], image.shape[0]), 368)) if row.task == "pose" else (368, 368)
+    """A picture as the detectors give it to the network: a pose network's with the usual short side, face and hand stretched to a square."""
+    size_wh = (row.input_size, row.input_size)
+    if row.task == "pose":
+        size_wh = raise_to_stride(fit_size((image.shape[1], image.shape[0]), row.input_size))
     return normalise(resize(image, size_wh), row.scale, row.offset)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from keypoints.image import check_maps, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
 
-SIZE_WH = (368, 368)  # of the network's input; a crop is stretched to it
+INPUT_SIZE = 368  # pixels: the side of the input of a network that has no row; a crop is stretched to it
 MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB for each
 
 
@@ -17,11 +17,12 @@ class PointDetector:
     has_pose = False
 
     def __init__(self, net, threshold):
-        """net: x (N, 3, 368, 368) float32 -> (heatmaps (N, points + 1, 46, 46),), background last; its row `net.arch`, where it has one,
-        says how pictures are normalised. threshold: a point's peak is above it."""
+        """net: x (N, 3, S, S) float32 -> (heatmaps (N, points + 1, S/8, S/8),), background last; its row `net.arch`, where it has one,
+        says S and how pictures are normalised. threshold: a point's peak is above it."""
         arch = getattr(net, "arch", None)
         self.net = net
-        self.scale, self.offset = (arch.scale, arch.offset) if arch else (1 / 256, -0.5)
+        self.scale, self.offset, side = (arch.scale, arch.offset, arch.input_size) if arch else (1 / 256, -0.5, INPUT_SIZE)
+        self.size_wh = (side, side)
         self.threshold = threshold
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
 
@@ -45,7 +46,7 @@ class PointDetector:
         for begin in range(0, len(crops), MAX_BATCH):
             part = list(zip(crops[begin : begin + MAX_BATCH], mirrored[begin : begin + MAX_BATCH], strict=True))
             start = time.perf_counter()
-            inputs = [resize(crop[:, ::-1] if mirror else crop, SIZE_WH) for crop, mirror in part]
+            inputs = [resize(crop[:, ::-1] if mirror else crop, self.size_wh) for crop, mirror in part]
             (heatmaps,) = self.net(np.concatenate([normalise(x, self.scale, self.offset) for x in inputs]))
             check_maps(heatmaps)
             middle = time.perf_counter()

@@ -21,6 +21,7 @@ class Arch(NamedTuple):
     weights: Path | None = None  # shipped with the project
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
+    input_size: int = 368  # pixels: the side of a face's or hand's crop, the usual short side of a photo
 
     @property
     def network(self):
@@ -35,6 +36,8 @@ ARCHS = {
     "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, weights=MODELS / "light_posenet.npz"),
     "facenet": Arch("face", "FaceNet", scale=1 / 256),
     "handnet": Arch("hand", "HandNet", scale=1 / 256),
+    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, weights=MODELS / "light_facenet.npz", input_size=192),
+    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, weights=MODELS / "light_handnet.npz", input_size=192),
     "human-pose-estimation-0001": Arch("pose", scale=1, offset=0),  # Open Model Zoo
     "mobilenet_v2_small": Arch("pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True),  # tf-pose-estimation
 }

@@ -24,7 +24,10 @@ GOLDEN_SEED, LIGHT_SEED, GOLDEN_SHAPE = 3, 5, (1, 3, 96, 136)
 TOLERANCE = 1e-4  # f32, golden outputs and one engine against the other
 LIGHT = ARCHS["lightposenet"]
 ENGINES = ("chainer", "openvino")
-N_CHANNELS = {"posenet": (38, 19), "lightposenet": (38, 19), "facenet": (71,), "handnet": (22,)}
+N_CHANNELS = {
+    **{"posenet": (38, 19), "lightposenet": (38, 19)},
+    **{"facenet": (71,), "handnet": (22,), "lightfacenet": (71,), "lighthandnet": (22,)},
+}
 
 
 def noise(shape, seed=GOLDEN_SEED):
@@ -101,7 +104,7 @@ def test_engines_agree_and_keep_the_contract(engines, shape):
 def test_model_has_the_caffe_names_and_any_size(engines):
     arch, nets = engines
     model = nets["openvino"].model
-    expected = {"posenet": ["Mconv7_stage6_L1", "Mconv7_stage6_L2"], "lightposenet": ["head2_out"]}.get(arch, ["Mconv7_stage6"])
+    expected = ["Mconv7_stage6_L1", "Mconv7_stage6_L2"] if arch == "posenet" else ["head2_out"] if arch.startswith("light") else ["Mconv7_stage6"]
     assert [output.get_names() for output in model.outputs] == [{name} for name in expected]
     assert [source.get_names() for source in model.inputs] == [{"data"}]
     assert model.input("data").element_type == ov.Type.f32
@@ -518,7 +521,7 @@ def test_net_knows_its_row(engine):
 
 
 def test_tasks():
-    tasks = {"posenet": "pose", "lightposenet": "pose", "facenet": "face", "handnet": "hand"}
+    tasks = {"posenet": "pose", "lightposenet": "pose", "facenet": "face", "handnet": "hand", "lightfacenet": "face", "lighthandnet": "hand"}
     assert {name: ARCHS[name].task for name in tasks} == tasks
 
 

@@ -14,7 +14,7 @@ from keypoints.image import crop
 from keypoints.labels import cell_centers
 from keypoints.peaks import find_maxima, smooth
 from keypoints.points import decode_points
-from models import shapes_of
+from models import ARCHS, shapes_of
 
 
 @pytest.mark.parametrize("name", ["face_peaks", "hand_peaks_right", "hand_peaks_left"])
@@ -82,6 +82,23 @@ def test_a_left_hand_is_mirrored_and_its_points_are_mirrored_back():
         keypoints = detector(spot(50, 90), hand)
         np.testing.assert_allclose(keypoints[:, :2], np.tile([50, 90], (21, 1)), atol=1.0)
     np.testing.assert_allclose(seen[1], seen[0][..., ::-1], atol=1.01 / 256)  # resizing rounds a mirrored picture to other grey levels
+
+
+@pytest.mark.parametrize(("detector", "arch"), [(FaceDetector, "lightfacenet"), (HandDetector, "lighthandnet"), (FaceDetector, "facenet")])
+def test_a_crop_is_stretched_to_the_size_that_the_row_names(detector, arch):
+    class Net:
+        arch = None
+
+        def __call__(self, x):
+            self.shape = x.shape
+            return bright_spot_net(x)
+
+    net = Net()
+    net.arch = ARCHS[arch]
+    keypoints = detector(net)(spot(150, 90))
+    assert net.shape == (1, 3, net.arch.input_size, net.arch.input_size)
+    assert net.arch.input_size == (192 if arch.startswith("light") else 368)
+    np.testing.assert_allclose(keypoints[:, :2], np.tile([150, 90], (21, 1)), atol=1.5)
 
 
 def test_a_batch_is_what_one_after_another_is():

@@ -8,8 +8,12 @@ import pytest
 from models import ARCHS, VGG19, shapes_of
 from models.layers import INPUT, Layer, Output, add, chain, concat, conv, parameter_shapes, pool, run_layers
 
-SIZES = {"posenet": (92, 52_311_446), "facenet": (52, 38_425_706), "handnet": (52, 36_832_324), "lightposenet": (45, 764_914)}
-N_OUT = {"posenet": 57, "facenet": 71, "handnet": 22, "lightposenet": 57}
+SIZES = {
+    **{"posenet": (92, 52_311_446), "facenet": (52, 38_425_706), "handnet": (52, 36_832_324)},
+    **{"lightposenet": (45, 764_914), "lightfacenet": (45, 452_334), "lighthandnet": (45, 438_124)},
+}
+N_OUT = {"posenet": 57, "facenet": 71, "handnet": 22, "lightposenet": 57, "lightfacenet": 71, "lighthandnet": 22}
+LIGHT = [arch for arch in SIZES if arch.startswith("light")]
 
 
 def table(arch):
@@ -90,6 +94,10 @@ def test_names_are_unique_and_inputs_come_first(arch):
         ("lightposenet", "refine4_conv/W", (64, 64, 3, 3)),
         ("lightposenet", "head1_out/W", (57, 128, 1, 1)),
         ("lightposenet", "head2_out/b", (57,)),
+        ("lightfacenet", "stem4/W", (96, 32, 3, 3)),
+        ("lightfacenet", "fuse/W", (96, 96 + 71, 1, 1)),
+        ("lightfacenet", "refine1_conv/W", (48, 48, 3, 3)),
+        ("lighthandnet", "head1_out/W", (22, 96, 1, 1)),
         ("vgg19", "conv4_2/W", (512, 512, 3, 3)),
     ],
 )
@@ -155,7 +163,7 @@ def test_trunk_pools_three_times_and_convolves_as_wide_as_written(arch):
 
 
 def expected_light_layers():
-    """The issue's table without its widths, row by row: op, name, inputs, kernel, stride, dilation, relu."""
+    """The table without its widths, row by row: op, name, inputs, kernel, stride, dilation, relu."""
     for name, source, stride in [("stem1", INPUT, 2), ("stem2", "stem1", 2), ("stem3", "stem2", 1), ("stem4", "stem3", 2)]:
         yield "conv", name, (source,), 3, stride, 1, True
     for kind, count, source in [("block", 8, "stem4"), ("refine", 4, "fuse")]:
@@ -174,11 +182,12 @@ def expected_light_layers():
         yield "conv", f"{head}_out", (f"{head}_hidden",), 1, 1, 1, False
 
 
-def test_light_pose_net_is_wired_as_its_issue_says():
-    joined = next(layer.name for layer in table("lightposenet") if layer.op == "concat")
+@pytest.mark.parametrize("arch", LIGHT)
+def test_light_networks_are_wired_alike(arch):
+    joined = next(layer.name for layer in table(arch) if layer.op == "concat")
     expected = list(expected_light_layers())
-    assert len(expected) == len(table("lightposenet")) == 45 + 12 + 1
-    for layer, (op, name, inputs, kernel, stride, dilation, relu) in zip(table("lightposenet"), expected, strict=True):
+    assert len(expected) == len(table(arch)) == 45 + 12 + 1
+    for layer, (op, name, inputs, kernel, stride, dilation, relu) in zip(table(arch), expected, strict=True):
         assert (layer.op, layer.name) == (op, name or joined)
         assert layer.inputs == tuple(source or joined for source in inputs)
         if op == "conv":
@@ -198,6 +207,8 @@ def test_networks_answer_with_their_last_stage():
     assert ARCHS["posenet"].network.outputs == (Output("Mconv7_stage6_L1", 0, 38), Output("Mconv7_stage6_L2", 0, 19))
     assert ARCHS["facenet"].network.outputs == (Output("Mconv7_stage6", 0, 71),)
     assert ARCHS["handnet"].network.outputs == (Output("Mconv7_stage6", 0, 22),)
+    assert ARCHS["lightfacenet"].network.outputs == (Output("head2_out", 0, 71),)
+    assert ARCHS["lighthandnet"].network.outputs == (Output("head2_out", 0, 22),)
 
 
 @pytest.mark.parametrize(("kernel", "dilation", "pad"), [(1, 1, 0), (3, 1, 1), (7, 1, 3), (3, 2, 2), (3, 4, 4), (1, 4, 0)])

@@ -290,13 +290,13 @@ def test_a_stranger_is_not_taken_for_another_network(tmp_path):
     assert "missing (0 of 2 found)" in message
 
 
-@pytest.mark.parametrize("arch", ["posenet", "facenet", "handnet"])
+@pytest.mark.parametrize("arch", ["posenet", "facenet", "handnet", "lightfacenet"])
 def test_the_shipped_weights_given_to_another_network(arch):
     assert "these are the weights of lightposenet; " in refusal(ARCHS["lightposenet"].weights, shapes_of(arch), other_shapes(arch))
 
 
 def test_other_shapes_are_every_network_but_this_one():
-    assert set(other_shapes("posenet")) == {"lightposenet", "facenet", "handnet", "vgg19"}
+    assert set(other_shapes("posenet")) == {"lightposenet", "facenet", "handnet", "lightfacenet", "lighthandnet", "vgg19"}
     assert other_shapes("posenet")["facenet"] == shapes_of("facenet")
 
 

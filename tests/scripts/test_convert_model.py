@@ -9,7 +9,7 @@ from conftest import ROOT, assert_refused, golden, run_script, seeded_weights
 import convert_model
 from engines import open_net
 from engines.openvino_compat import open_core
-from models import shapes_of
+from models import ARCHS, shapes_of
 
 GOLDEN = {"posenet": "net_pose.npz", "facenet": "net_face.npz", "handnet": "net_hand.npz"}
 LIGHT = ROOT / "models" / "light_posenet.npz"
@@ -100,6 +100,14 @@ def test_the_ir_says_what_it_is(tmp_path, options, shape):
     expected = {"arch": "lightposenet", "task": "pose", "stride": "8", "input_scale": str(1 / 255), "input_offset": "-0.5"}
     assert info == expected | {"outputs": "head2_out[0:38],head2_out[38:57]"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["light.bin", "light.xml"]
+
+
+def test_the_ir_of_a_light_face_network_has_its_own_size(tmp_path):
+    target = tmp_path / "face.xml"
+    assert run_script("convert_model.py", "lightfacenet", ARCHS["lightfacenet"].weights, target).returncode == 0
+    model = open_core().read_model(target)
+    assert list(model.input("data").shape) == [1, 3, 192, 192]
+    assert list(model.outputs[0].shape) == [1, 71, 24, 24]
 
 
 def test_a_dynamic_ir_takes_any_size(tmp_path):
