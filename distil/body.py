@@ -71,24 +71,14 @@ def make_crops(options):
 def train(options):
     shared.need_torch()
     row, sets = ARCHS[options.arch], CropSets(Path(options.folder))
-    taps = taps_of(sets.axes)
-    rng = np.random.default_rng([options.seed, len(sets)])
-    batches = endless(sets, rng, options.cells)
-    trainer = shared.make_trainer(
-        options, options.arch, taps, {"hints": [list(tap) for tap in taps]}, lambda count: (to_input(next(batches)[0], row) for _ in range(count))
-    )
+    taps = [(each.tap, len(each.deviations)) for each in sets.axes]
+    examples = (to_input(x, row) for x, _, _ in endless(sets, np.random.default_rng(options.seed), options.cells))
+    trainer = shared.make_trainer(options, options.arch, taps, {"hints": [list(tap) for tap in taps]}, examples)
     hint_weights = weights_of(sets.axes) if taps else np.zeros(0, np.float32)
     print(f"{len(sets)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}")
+    batches = endless(sets, np.random.default_rng([options.seed, trainer.iteration]), options.cells)
     trainer.run(read_ahead(batches), make_loss(row, hint_weights, trainer.device))
     print(f"{options.state}: {trainer.iteration} iterations; python -m distil.export {options.state} WEIGHTS.npz writes the weights")
-
-
-def taps_of(axes) -> tuple:
-    """(the student's layer, how many numbers it says) rows, of the teacher whose hints these are."""
-    for hints in HINTS.values():
-        if axes and [hint.axes for hint in hints] == [len(each.deviations) for each in axes]:
-            return tuple((hint.tap, hint.axes) for hint in hints)
-    return ()
 
 
 def endless(sets, rng, cells):

@@ -55,7 +55,7 @@ def find_axes(net, drawer, hints, rng) -> list:
         for some, feature in zip(rows, features, strict=True):
             cells = feature[0].reshape(feature.shape[1], -1).T
             some.append(cells[rng.choice(len(cells), min(SAMPLE_CELLS, len(cells)), replace=False)])
-    return [main_axes(np.concatenate(some), hint.axes) for some, hint in zip(rows, hints, strict=True)]
+    return [main_axes(np.concatenate(some), hint) for some, hint in zip(rows, hints, strict=True)]
 
 
 def inputs(net, crop):
@@ -66,7 +66,9 @@ def make_set(folder, name, count, net, drawer, hints, rng, progress):
     """Write a set of count crops. progress(n): n more are done. An interruption leaves what is finished."""
     if hints and not (folder / AXES).exists():
         write_axes(folder / AXES, find_axes(net, drawer, hints, rng))
-    axes = read_axes(folder / AXES) if hints else []
+    axes = read_axes(folder / AXES) if (folder / AXES).exists() else []
+    if [(each.layer, each.tap, len(each.deviations)) for each in axes] != [(hint.layer, hint.tap, hint.axes) for hint in hints]:
+        raise InputError(f"{folder}: the crops here are of another teacher; choose another folder")
     side, cells = drawer.side, drawer.side // STRIDE
     shapes = {"x": (side, side, 3), "y": (2 * N_LIMBS + N_JOINTS + 1, cells, cells), "f": (sum(len(each.deviations) for each in axes), cells, cells)}
     kinds = {"x": np.uint8, "y": np.int8, "f": np.int8}

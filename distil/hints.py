@@ -44,6 +44,8 @@ def add_outputs(net, layers):
 class Axes(NamedTuple):
     """The main axes of a layer's features."""
 
+    layer: str  # the teacher's
+    tap: str  # the student's
     mean: np.ndarray  # (C,) float32
     vectors: np.ndarray  # (C, K) float32, orthonormal, the strongest first
     deviations: np.ndarray  # (K,) float32: along each axis
@@ -53,12 +55,12 @@ class Axes(NamedTuple):
         return np.einsum("chw,ck->khw", features - self.mean[:, None, None], self.vectors / self.deviations, optimize=True)
 
 
-def main_axes(rows, count) -> Axes:
-    """rows (N, C): features of N cells; the count strongest axes of their covariance."""
+def main_axes(rows, hint) -> Axes:
+    """rows (N, C): features of N cells; the strongest axes of their covariance, as many as the hint names."""
     values, vectors = np.linalg.eigh(np.cov(rows.astype(np.float64).T))
-    best = np.argsort(-values)[:count]
+    best = np.argsort(-values)[: hint.axes]
     deviations = np.sqrt(np.maximum(values[best], 1e-12))
-    return Axes(*(array.astype(np.float32) for array in (rows.mean(0), vectors[:, best], deviations)))
+    return Axes(hint.layer, hint.tap, *(array.astype(np.float32) for array in (rows.mean(0), vectors[:, best], deviations)))
 
 
 def weights_of(axes) -> np.ndarray:
@@ -75,4 +77,5 @@ def read_axes(path) -> list:
     """What write_axes wrote. Raises InputError."""
     arrays = read_npz(path, "main axes of the hints", "make crops first (python -m distil.body crops)")
     count = len({name.split("/")[0] for name in arrays})
-    return [Axes(*(arrays[f"{number}/{field}"] for field in Axes._fields)) for number in range(count)]
+    rows = [[arrays[f"{number}/{field}"] for field in Axes._fields] for number in range(count)]
+    return [Axes(str(layer), str(tap), *numbers) for layer, tap, *numbers in rows]

@@ -8,6 +8,7 @@ import copy
 import math
 import pickle
 import time
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def read_state(path) -> dict:
     """What a Trainer saved. Raises InputError for a file that is missing or something else. Nothing in it is executed."""
     with open_binary(path, "state", "name the file of a training (python -m distil.body train, or distil.points)") as file:
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            state = torch.load(file, map_location="cpu", weights_only=True) if zipfile.is_zipfile(file) else None
         except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
             state = None
     if not isinstance(state, dict) or not {"facts", "student", "average", "optimiser", "minutes", "iteration"} <= state.keys():

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -71,10 +72,11 @@ def read_start(path, arch, network):
     return read_weights(path, given if narrower else shapes)
 
 
-def make_trainer(options, arch, taps, facts, example_batches):
+def make_trainer(options, arch, taps, facts, examples):
     """A distil.loop.Trainer of a new student, of one that begins with weights, or of the state that is gone on with.
 
-    facts: beside the network's, what the state must agree in. example_batches(count): x tensors, for statistics.
+    facts: beside the network's, what the state must agree in. examples: x tensors without end, for the statistics of a network that begins
+    with weights.
     """
     import torch
 
@@ -97,7 +99,7 @@ def make_trainer(options, arch, taps, facts, example_batches):
     if options.start:
         rng = np.random.default_rng(options.seed)
         weights = widen(read_start(options.start, arch, network), network, rng)
-        student.take(weights, example_batches(STATISTICS_BATCHES))
+        student.take(weights, islice(examples, STATISTICS_BATCHES))
     trainer = Trainer(student, options.state, facts, Schedule(options.total, options.minutes, options.rate, options.steps), device_of(options.device))
     if state:
         trainer.go_on(state)

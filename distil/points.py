@@ -103,9 +103,10 @@ def train(options):
     shared.need_torch()
     kind = KINDS[options.kind]
     row, pack = ARCHS[kind.arch], Pack(options.pack, kind.points)
-    batches = endless(pack, kind, row.input_size, options.batch, np.random.default_rng([options.seed, len(pack)]))
-    trainer = shared.make_trainer(options, kind.arch, (), {}, lambda count: (to_input(next(batches)[0], row) for _ in range(count)))
+    examples = (to_input(x, row) for x, _, _ in endless(pack, kind, row.input_size, options.batch, np.random.default_rng(options.seed)))
+    trainer = shared.make_trainer(options, kind.arch, (), {}, examples)
     print(f"{len(pack)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}")
+    batches = endless(pack, kind, row.input_size, options.batch, np.random.default_rng([options.seed, trainer.iteration]))
     trainer.run(read_ahead(batches), make_loss(row, trainer.device))
     print(f"{options.state}: {trainer.iteration} iterations; python -m distil.export {options.state} WEIGHTS.npz writes the weights")
 

@@ -1,16 +1,16 @@
 """Packs of crops, MediaPipe's part played by a made-up one, and the scores."""
 
-import cv2
 import numpy as np
 import pytest
 from coco_files import annotation, annotations_path, make_coco
 from conftest import SHARED, assert_input_error, needs_shared
+from distil_files import made_pack
 from people import person
 
 from distil import mediapipe_teacher, points, score
 from distil.kinds import KINDS
 from distil.mediapipe_teacher import teach
-from distil.pack import Pack, cut, write_pack
+from distil.pack import Pack, cut
 from distil.photos import is_held_out, photos_of_coco, photos_of_folder
 from entity import Joint
 
@@ -69,18 +69,6 @@ def test_a_crop_keeps_its_box(box, size_wh):
     if row.scale == 1:
         y, x = box[1] + 40, box[0] + 45
         np.testing.assert_array_equal(row.image[int(top) + 40, int(left) + 45], image[y, x])
-
-
-def made_pack(path, n=4, kind="hand", empty=1):
-    rng, rows = np.random.default_rng(0), []
-    for number in range(n):
-        count = KINDS[kind].points
-        photo = cv2.GaussianBlur(rng.integers(0, 256, (150, 150, 3), np.uint8), (0, 0), 3)
-        points = rng.uniform(40, 100, (count, 2)) * (np.nan if number >= n - empty else 1)
-        spread = rng.uniform(0, 0.05, count)
-        rows.append(cut(photo, (30, 30, 110, 110))._replace(points=points, spread=spread, left=number % 2 == 1, id=number))
-    write_pack(path, rows)
-    return rows
 
 
 def test_a_pack_comes_back(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from people import person
 
 from distil import targets, views
-from distil.hints import main_axes, read_axes, weights_of, write_axes
+from distil.hints import Hint, main_axes, read_axes, weights_of, write_axes
 from distil.kinds import KINDS, boxes_of
 from distil.landmarks import MAPPING, MIRRORED_FACE, N_LANDMARKS, face_points
 from distil.point_views import point_view, random_matrix, worn
@@ -212,14 +212,14 @@ def test_main_axes_say_what_varies_most(tmp_path):
     rng = np.random.default_rng(0)
     turn = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     rows = rng.normal(size=(4000, 6)) * (5, 2, 1, 0.1, 0.1, 0.1) @ turn + 3
-    axes = main_axes(rows, 3)
+    axes = main_axes(rows, Hint("inner", 3, "block2"))
     np.testing.assert_allclose(axes.deviations, (5, 2, 1), rtol=0.05)
     said = axes.project(rows.T.reshape(6, 40, 100).astype(np.float32))
     assert said.shape == (3, 40, 100)
     np.testing.assert_allclose(said.mean((1, 2)), 0, atol=1e-3)
     np.testing.assert_allclose(np.cov(said.reshape(3, -1)), np.eye(3), atol=1e-2)
-    write_axes(tmp_path / "h.npz", [axes, main_axes(rows, 2)])
+    write_axes(tmp_path / "h.npz", [axes, main_axes(rows, Hint("last", 2, "block4"))])
     again = read_axes(tmp_path / "h.npz")
-    assert [len(each.deviations) for each in again] == [3, 2]
+    assert [(each.layer, each.tap, len(each.deviations)) for each in again] == [("inner", "block2", 3), ("last", "block4", 2)]
     np.testing.assert_array_equal(again[0].vectors, axes.vectors)
     np.testing.assert_allclose(weights_of(again).reshape(-1)[:3].sum(), 1, rtol=1e-6)
