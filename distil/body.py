@@ -75,7 +75,7 @@ def train(options):
     examples = (to_input(x, row) for x, _, _ in endless(sets, np.random.default_rng(options.seed), options.cells))
     trainer = shared.make_trainer(options, options.arch, taps, {"hints": [list(tap) for tap in taps]}, examples)
     hint_weights = weights_of(sets.axes) if taps else np.zeros(0, np.float32)
-    print(f"{len(sets)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}")
+    print(f"{len(sets)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}", flush=True)
     batches = endless(sets, np.random.default_rng([options.seed, trainer.iteration]), options.cells)
     trainer.run(read_ahead(batches), make_loss(row, hint_weights, trainer.device))
     print(f"{options.state}: {trainer.iteration} iterations; python -m distil.export {options.state} WEIGHTS.npz writes the weights")

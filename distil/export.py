@@ -8,7 +8,7 @@ import sys
 import cli
 from distil import options as shared
 from errors import InputError
-from files import check_path
+from files import check_distinct, check_path
 from models import ARCHS
 from models.layers import parameter_shapes
 from models.weights import check_finite, write_weights
@@ -24,7 +24,7 @@ def parser():
 def export(options):
     shared.need_torch()
     check_path(options.target, "WEIGHTS.npz")
-    cli.check_distinct(options, ["state"], ["target"])
+    check_distinct({"STATE": options.state}, {"target": options.target})
     arch, network, weights = weights_of_state(options.state)
     for name, array in weights.items():
         check_finite(array, f"state {options.state}: {name}")

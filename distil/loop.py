@@ -7,6 +7,7 @@ Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 19
 import copy
 import math
 import pickle
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -52,8 +53,10 @@ def has_bf16(device) -> bool:
 def read_state(path) -> dict:
     """What a Trainer saved. Raises InputError for a file that is missing or something else. Nothing in it is executed."""
     with open_binary(path, "state", "name the file of a training (python -m distil.body train, or distil.points)") as file:
+        is_whole = zipfile.is_zipfile(file)
+        file.seek(0)
         try:
-            state = torch.load(file, map_location="cpu", weights_only=True) if zipfile.is_zipfile(file) else None
+            state = torch.load(file, map_location="cpu", weights_only=True) if is_whole else None
         except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
             state = None
     if not isinstance(state, dict) or not {"facts", "student", "average", "optimiser", "minutes", "iteration"} <= state.keys():
@@ -98,14 +101,14 @@ class Trainer:
                 self._step(loss)
                 log.append(torch.stack(list(parts.values())).detach())
                 progress.update(round(time.monotonic() - self.begin) - progress.n)
-                if self.iteration % REPORT_EVERY == 0:
+                if self.iteration % REPORT_EVERY == 0 or self.iteration == self.first + 1:
                     reported, log = self._report(progress, reported, log, parts), []
                 if time.monotonic() - saved > SAVE_EVERY:
                     self.save()
                     saved = time.monotonic()
         except (KeyboardInterrupt, SystemExit):
             self.save()
-            progress.write(f"{self.path}: saved after {self.iteration} iterations; the same command with --resume goes on")
+            _tell(progress, f"{self.path}: saved after {self.iteration} iterations; the same command with --resume goes on")
             raise
         finally:
             progress.close()
@@ -140,7 +143,7 @@ class Trainer:
         now = time.monotonic()
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in zip(parts, torch.stack(log).mean(0).tolist(), strict=True))
         speed = (self.iteration - reported[0]) / (now - reported[1])
-        progress.write(f"{self.iteration} iterations  {self._minutes():.1f} of {self.schedule.total:g} minutes  {numbers}  {speed:.2f} iterations/s")
+        _tell(progress, f"{self.iteration} iterations  {self._minutes():.1f} of {self.schedule.total:g} minutes  {numbers}  {speed:.2f} iterations/s")
         return self.iteration, now
 
     def save(self):
@@ -148,3 +151,9 @@ class Trainer:
         state = {"facts": self.facts, **modules, "minutes": self._minutes(), "iteration": self.iteration}
         with undivided(), atomic_file(self.path) as part:
             torch.save(state, part)
+
+
+def _tell(progress, line):
+    """A line on stdout that neither the progress bar nor a buffer keeps back."""
+    progress.write(line)
+    sys.stdout.flush()

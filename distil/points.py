@@ -105,7 +105,7 @@ def train(options):
     row, pack = ARCHS[kind.arch], Pack(options.pack, kind.points)
     examples = (to_input(x, row) for x, _, _ in endless(pack, kind, row.input_size, options.batch, np.random.default_rng(options.seed)))
     trainer = shared.make_trainer(options, kind.arch, (), {}, examples)
-    print(f"{len(pack)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}")
+    print(f"{len(pack)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}", flush=True)
     batches = endless(pack, kind, row.input_size, options.batch, np.random.default_rng([options.seed, trainer.iteration]))
     trainer.run(read_ahead(batches), make_loss(row, trainer.device))
     print(f"{options.state}: {trainer.iteration} iterations; python -m distil.export {options.state} WEIGHTS.npz writes the weights")

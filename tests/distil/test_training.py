@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -163,9 +162,9 @@ def test_an_interrupted_training_saves_its_state(tmp_path, number, status):
     with subprocess.Popen([*command, "--threads", "1"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert "parameters" in process.stdout.readline()
-            time.sleep(3)
+            assert process.stdout.readline().startswith("1 iterations")
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
         finally:
             process.kill()
     assert process.returncode == status, err
