@@ -73,7 +73,7 @@ def train(options):
     row, sets = ARCHS[options.arch], CropSets(Path(options.folder))
     taps = [(each.tap, len(each.deviations)) for each in sets.axes]
     examples = (to_input(x, row) for x, _, _ in endless(sets, np.random.default_rng(options.seed), options.cells))
-    trainer = shared.make_trainer(options, options.arch, taps, {"hints": [list(tap) for tap in taps]}, examples)
+    trainer = shared.make_trainer(shared.training_options(options), options.arch, taps, {"hints": [list(tap) for tap in taps]}, examples)
     hint_weights = weights_of(sets.axes) if taps else np.zeros(0, np.float32)
     print(f"{len(sets)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}", flush=True)
     batches = endless(sets, np.random.default_rng([options.seed, trainer.iteration]), options.cells)

@@ -4,6 +4,7 @@ import sys
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,27 @@ from models.weights import read_npz, read_weights
 
 minutes = partial(cli.bounded_float, least=0.001, most=1e6, what="number of minutes")
 STATISTICS_BATCHES = 20  # from which a network that begins with weights gets the statistics of its normalisation
+
+
+class Training(NamedTuple):
+    """What was asked of a training; the fields are add_training_options' and the state."""
+
+    state: str
+    total: float
+    minutes: float
+    rate: float
+    resume: bool
+    start: str | None
+    widths: tuple | None
+    device: str | None
+    threads: int | None
+    steps: int
+    seed: int
+
+
+def training_options(options) -> Training:
+    """The values of the options of add_training_options, and STATE."""
+    return Training(*(getattr(options, field) for field in Training._fields))
 
 
 def add_training_options(parser, rate):
@@ -52,15 +74,15 @@ def network_of(arch, wanted):
     return light_network([output.stop - output.start for output in network.outputs], width, middle, stem)
 
 
-def check_state(options):
+def check_state(training):
     """Raise InputError if STATE is there and should not be, or the other way round, or can't be written."""
-    check_path(options.state, "STATE")
-    exists = Path(options.state).exists()
-    if exists and not options.resume:
-        raise InputError(f"STATE {options.state}: the file is there; --resume goes on with it, or choose another name")
-    if options.resume and not exists:
-        raise InputError(f"--resume: {options.state} is not there; name the state of a training, or leave --resume out to begin one")
-    if options.resume and options.start:
+    check_path(training.state, "STATE")
+    exists = Path(training.state).exists()
+    if exists and not training.resume:
+        raise InputError(f"STATE {training.state}: the file is there; --resume goes on with it, or choose another name")
+    if training.resume and not exists:
+        raise InputError(f"--resume: {training.state} is not there; name the state of a training, or leave --resume out to begin one")
+    if training.resume and training.start:
         raise InputError("--start begins a training, --resume goes on with one; leave one of them out")
 
 
@@ -72,7 +94,7 @@ def read_start(path, arch, network):
     return read_weights(path, given if narrower else shapes)
 
 
-def make_trainer(options, arch, taps, facts, examples):
+def make_trainer(training, arch, taps, facts, examples):
     """A distil.loop.Trainer of a new student, of one that begins with weights, or of the state that is gone on with.
 
     facts: beside the network's, what the state must agree in. examples: x tensors without end, for the statistics of a network that begins
@@ -84,23 +106,24 @@ def make_trainer(options, arch, taps, facts, examples):
     from distil.student import Student
     from distil.widen import widen
 
-    check_state(options)
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    torch.manual_seed(options.seed)
-    state = read_state(options.state) if options.resume else None
-    chosen = tuple(state["facts"]["widths"] or ()) or None if state else options.widths
+    check_state(training)
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    torch.manual_seed(training.seed)
+    state = read_state(training.state) if training.resume else None
+    chosen = state["facts"]["widths"] if state else training.widths
     facts = {"arch": arch, "widths": list(chosen) if chosen else None, **facts}
     if state and state["facts"] != facts:
         name = next(name for name in facts if facts[name] != state["facts"].get(name))
-        raise InputError(f"--resume {options.state}: {name} was {state['facts'].get(name)}, got {facts[name]}; give the same, or begin another one")
+        raise InputError(f"--resume {training.state}: {name} was {state['facts'].get(name)}, got {facts[name]}; give the same, or begin another one")
     network = network_of(arch, chosen)
     student = Student(network, taps)
-    if options.start:
-        rng = np.random.default_rng(options.seed)
-        weights = widen(read_start(options.start, arch, network), network, rng)
+    if training.start:
+        rng = np.random.default_rng(training.seed)
+        weights = widen(read_start(training.start, arch, network), network, rng)
         student.take(weights, islice(examples, STATISTICS_BATCHES))
-    trainer = Trainer(student, options.state, facts, Schedule(options.total, options.minutes, options.rate, options.steps), device_of(options.device))
+    schedule = Schedule(training.total, training.minutes, training.rate, training.steps)
+    trainer = Trainer(student, training.state, facts, schedule, device_of(training.device))
     if state:
         trainer.go_on(state)
     return trainer

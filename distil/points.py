@@ -104,7 +104,7 @@ def train(options):
     kind = KINDS[options.kind]
     row, pack = ARCHS[kind.arch], Pack(options.pack, kind.points)
     examples = (to_input(x, row) for x, _, _ in endless(pack, kind, row.input_size, options.batch, np.random.default_rng(options.seed)))
-    trainer = shared.make_trainer(options, kind.arch, (), {}, examples)
+    trainer = shared.make_trainer(shared.training_options(options), kind.arch, (), {}, examples)
     print(f"{len(pack)} crops, {sum(p.numel() for p in trainer.student.parameters())} parameters, {trainer.device}", flush=True)
     batches = endless(pack, kind, row.input_size, options.batch, np.random.default_rng([options.seed, trainer.iteration]))
     trainer.run(read_ahead(batches), make_loss(row, trainer.device))
