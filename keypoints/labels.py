@@ -5,7 +5,7 @@ Source: Cao et al., "Realtime Multi-Person 2D Pose Estimation using Part Affinit
 
 import numpy as np
 
-from entity import LIMBS, N_JOINTS, N_LIMBS, STRIDE
+from entity import LIMBS, N_LIMBS, STRIDE
 
 HEATMAP_SIGMA = 7.0  # pixels of the network's input
 PAF_WIDTH = 8.0  # likewise: half the width of a limb
@@ -19,12 +19,12 @@ def cell_centers(size, stride=STRIDE):
 def make_heatmaps(poses, xs, ys, sigma=HEATMAP_SIGMA):
     """Gaussians around the joints, the maximum over people; the last map is the background, 1 - maximum over joints.
 
-    poses (n, 18, 3): x, y, v in pixels; a joint with v = 0 is not there. xs (W,), ys (H,): pixels at which to evaluate.
-    Returns (19, H, W) float32.
+    poses (n, 18, 3): x, y, v in pixels; a joint with v = 0 is not there; or as many points of faces or hands as there are. xs (W,), ys (H,):
+    pixels at which to evaluate. Returns (19, H, W) float32, or one map more than points.
     """
     columns, rows = (np.exp(-((positions - poses[:, :, axis, None]) ** 2) / (2 * sigma**2)) for axis, positions in ((0, xs), (1, ys)))
     rows = rows * (poses[:, :, 2, None] > 0)
-    heatmaps = np.zeros((N_JOINTS + 1, len(ys), len(xs)), np.float32)
+    heatmaps = np.zeros((poses.shape[1] + 1, len(ys), len(xs)), np.float32)
     for person_rows, person_columns in zip(rows.astype(np.float32), columns.astype(np.float32), strict=True):
         np.maximum(heatmaps[:-1], person_rows[:, :, None] * person_columns[:, None, :], out=heatmaps[:-1])
     heatmaps[-1] = 1 - heatmaps[:-1].max(0)

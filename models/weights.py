@@ -73,6 +73,13 @@ def read_weights(path, shapes, others=()) -> dict:
     return weights
 
 
+def fold_normalisation(weight, bias, gamma, beta, mean, var, epsilon):
+    """(weight, bias) of the one convolution that does what a convolution and batch normalisation after it do. weight (out, in, k, k), the rest
+    (out,)."""
+    factor = gamma / np.sqrt(var + epsilon)
+    return weight * factor[:, None, None, None], (bias - mean) * factor + beta
+
+
 def write_weights(path, weights):
     """Write {name: array} as an npz, whole or not at all. The same weights give the same bytes."""
     with atomic_file(path) as part, part.open("wb") as file:

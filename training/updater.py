@@ -10,6 +10,7 @@ import numpy as np
 from engines.chainer_compat import chainer
 from engines.chainer_net import TableChain, load_weights, parameter_of
 from entity import LEARNING
+from models.weights import fold_normalisation
 
 F = chainer.functions
 L = chainer.links
@@ -62,9 +63,8 @@ class NormalisedChain(TableChain):
         for name in self.normalised:
             bn = self[f"{name}_bn"]
             gamma, beta, mean, var = (_numpy(array) for array in (bn.gamma.array, bn.beta.array, bn.avg_mean, bn.avg_var))
-            factor = gamma / np.sqrt(var + EPSILON)
-            weights[f"{name}/W"] = weights[f"{name}/W"] * factor[:, None, None, None]
-            weights[f"{name}/b"] = (weights[f"{name}/b"] - mean) * factor + beta
+            parts = fold_normalisation(weights[f"{name}/W"], weights[f"{name}/b"], gamma, beta, mean, var, EPSILON)
+            weights[f"{name}/W"], weights[f"{name}/b"] = parts
         return weights
 
 

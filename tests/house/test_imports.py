@@ -20,7 +20,9 @@ BELOW = {  # room -> the rooms that it may import
     "streams": {"engines", "models", "keypoints"},
     "evaluation": {"streams", "engines", "models", "keypoints"},
     "training": {"evaluation", "streams", "engines", "models", "keypoints"},
+    "distil": {"evaluation", "streams", "engines", "models", "keypoints"},
 }
+SCRIPT_ROOMS = {"data", "distil"}  # they hold scripts of their own
 
 # What a file may import beyond the standard library; a package stands for what is in it. A file not listed may import what the other rules allow.
 MAY_IMPORT = {
@@ -47,6 +49,9 @@ ONLY_IN = {
     "pycocotools": ("*.py", "evaluation/coco_ap.py"),  # the scripts of the root folder
     "matplotlib": ("*.py", "evaluation/*.py"),
     "nncf": ("engines/openvino_*.py", "convert_model.py"),
+    "distil": ("distil/*.py",),
+    "torch": ("distil/*.py", "engines/peers.py"),
+    "mediapipe": ("distil/mediapipe_teacher.py",),
 }
 ENGINE_MODULES = {"engines.chainer_": "chainer", "engines.openvino_": "openvino"} | dict.fromkeys(
     (f"training.{name}" for name in ("run", "updater", "extensions", "iterator", "snapshot")), "chainer"
@@ -111,7 +116,7 @@ def import_faults(path, tree, scripts):
         room = path.split("/")[0] if "/" in path else None
         if room in BELOW and top in BELOW and top != room and top not in BELOW[room]:
             yield f"{shown}: {room} stands below {top}"
-        if top in COMMAND_LINE and room is not None and room != "data":
+        if top in COMMAND_LINE and room is not None and room not in SCRIPT_ROOMS:
             yield f"{shown}: only scripts know the command line"
         for prefix, engine in ENGINE_MODULES.items():
             if not is_engine_module(item, prefix) or matches(path, ONLY_IN[engine]):
@@ -163,7 +168,7 @@ def faults(path, source, scripts=()) -> list:
     """How a file breaks the rules. path: relative to the root, with slashes; scripts: the modules that are scripts of the root."""
     tree = ast.parse(source, path)
     found = [*import_faults(path, tree, set(scripts)), *path_faults(tree)]
-    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/")):
+    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "distil/")):
         found += statement_faults(tree)
     return found
 
@@ -268,6 +273,14 @@ BREACHES = [
     ("benchmark.py", "import os\nassert os", "happens on import"),
     ("entity.py", "X = []\nX += [1]", "happens on import"),
     ("keypoints/draw.py", "import cv2\ncv2.setNumThreads(1)", "happens on import"),
+    ("distil/body.py", "import torch\ntorch.set_num_threads(1)", "happens on import"),
+    ("keypoints/labels.py", "def f():\n    import torch", "only in distil/*.py"),
+    ("training/run.py", "from torch import nn", "only in distil/*.py"),
+    ("models/weights.py", "from distil.folding import folded", "only in distil/*.py"),
+    ("benchmark.py", "def f():\n    import distil.body", "only in distil/*.py"),
+    ("distil/points.py", "import mediapipe", "only in distil/mediapipe_teacher.py"),
+    ("distil/points.py", "from coco_data_loader import CocoDataLoader", "only scripts import a script"),
+    ("distil/student.py", "import chainer", "only in"),
     ("data/make_scene.py", "main()", "happens on import"),
     ("streams/frames.py", "import cv2\ncv2.setNumThreads(1)", "happens on import"),
     ("keypoints/paf.py", "from streams.picture import read_image", "keypoints stands below streams"),
@@ -314,6 +327,8 @@ KEPT = [
     ("train_coco_pose_estimation.py", "from coco_data_loader import CocoDataLoader"),
     ("coco_data_loader.py", "from pycocotools import mask\nfrom keypoints.augment import augment"),
     ("IEbase.py", "import openvino as ov"),
+    ("distil/student.py", "import torch\nfrom torch import nn\nfrom distil.folding import folded"),
+    ("distil/mediapipe_teacher.py", 'import importlib\ndef f():\n    importlib.import_module("mediapipe")'),
     ("convert_model.py", "def f():\n    from engines.openvino_ir import make_ir"),
     ("demo.py", "import sys\nfrom entity import STRIDE\nfrom pose_detector import PoseDetector\n\nif __name__ == '__main__':\n    sys.exit(main())"),
     ("demo.py", "import sys\nclass A:\n    pass\ndef f(): ...\nX = Y = 3\nprint_it = sys.argv"),
