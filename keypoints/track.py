@@ -1,8 +1,7 @@
-"""The same number for the same person from frame to frame, and joints that do not tremble.
+"""The same number for the same person from frame to frame.
 
 Sources: object keypoint similarity as COCO defines it (https://cocodataset.org/#keypoints-eval); assignment by Kuhn and Munkres, of SciPy;
-the one-euro filter: Casiez, Roussel, Vogel, "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
-Systems", CHI 2012.
+a second, looser round for who is left over: Zhang et al., "ByteTrack", ECCV 2022. docs/tracking.md has the rules in words, and what they are worth.
 """
 
 from dataclasses import dataclass, replace
@@ -10,79 +9,56 @@ from typing import NamedTuple
 
 import numpy as np
 
-from entity import N_JOINTS, OKS_SIGMAS
+from entity import OKS_SIGMAS
+from keypoints.one_euro import OneEuroFilter, Smoothing
 
 
 class Rules(NamedTuple):
     """When two poses are one person, and when a track is born and dies."""
 
     min_similarity: float = 0.3  # of a pose to where its track is expected
-    slack: float = 2.0  # times COCO's tolerance of each joint: people move between frames, labels do not
+    slack: float = 1.75  # times COCO's tolerance of each joint: people move between frames, labels do not
+    max_distance: float = 0.8  # of the joints on average, by the person's size, for who is left over
+    max_size_ratio: float = 1.5  # of one person's sizes in two sightings, over the joints of both
     min_common: int = 3  # joints that both poses have
+    few_joints: float = 5.0  # a match by so many common joints counts half: whole people go before parts
+    min_part_similarity: float = 0.5  # of a part to a larger part of the same person
     min_sightings: int = 5  # until a track gets its number
     tentative_seconds: float = 0.2  # unseen for longer, a track without a number dies
     lost_seconds: float = 1.0  # unseen for longer, a track with a number dies
+    lost_per_seen: float = 2.0  # unseen for so many times as long as it was seen, too
     memory_seconds: float = 0.5  # a joint unseen for longer says nothing of where it is now
-
-
-class Smoothing(NamedTuple):
-    """The one-euro filter's parameters; lengths in units of the person's size, the square root of the box's area."""
-
-    min_cutoff: float = 2.0  # Hz: the lower, the less a still joint trembles
-    beta: float = 2.0  # Hz per (size / s): the higher, the less a moving joint lags behind
-    derivative_cutoff: float = 1.0  # Hz
-
-
-class OneEuroFilter:
-    """Smooths the joints (18, 2) of one person. A missing joint is NaN, in and out, and after a pause begins anew."""
-
-    def __init__(self, parameters=Smoothing(), restart_seconds=0.5):
-        self.parameters, self.restart_seconds = parameters, restart_seconds
-        self.position = np.full((N_JOINTS, 2), np.nan)
-        self.speed = np.zeros((N_JOINTS, 2))
-        self.when = np.full(N_JOINTS, -np.inf)
-
-    def __call__(self, points, seconds, size):
-        """points (18, 2) float64, NaN where missing; seconds: when; size: of the person, pixels. Returns (18, 2), smoothed."""
-        found = np.isfinite(points[:, 0])
-        elapsed = seconds - self.when
-        known = found & np.isfinite(self.position[:, 0]) & (elapsed <= self.restart_seconds) & (elapsed > 0)
-        fresh = found & ~known & (elapsed != 0)
-        step, old = elapsed[known, None], self.position[known]
-        raw_speed = (points[known] - old) / step
-        speed = self.speed[known] + _weight(self.parameters.derivative_cutoff, step) * (raw_speed - self.speed[known])
-        magnitude = np.hypot(*speed.T)[:, None] / max(size, 1e-9)
-        cutoff = self.parameters.min_cutoff + self.parameters.beta * magnitude
-        self.position[known] = old + _weight(cutoff, step) * (points[known] - old)
-        self.speed[known] = speed
-        self.position[fresh], self.speed[fresh] = points[fresh], 0
-        self.when[found] = seconds
-        return np.where(found[:, None], self.position, np.nan)
-
-
-def _weight(cutoff, step):
-    """Of the new value, in a low-pass filter of this cutoff frequency (eq. 3 and 6 of the paper)."""
-    r = 2 * np.pi * cutoff * step
-    return r / (r + 1)
+    velocity_seconds: float = 0.3  # over which the velocity is averaged
+    coast_seconds: float = 0.5  # in which who is unseen slows down
 
 
 @dataclass
 class Track:
     """One person's way through the frames."""
 
-    points: np.ndarray  # (18, 2) float64: where each joint was seen last; NaN: never
+    points: np.ndarray  # (18, 2) float64: where each joint is when the person is seen last; who moves takes unseen joints along; NaN: never seen
     seen: np.ndarray  # (18,) float64: when, seconds
     size: float  # square root of the box's area, pixels
     seconds: float  # when the person was seen last
+    born: float  # when the person was seen first
     velocity: np.ndarray  # (2,) float64: of the whole person, pixels per second
     n_sightings: int = 1
     number: int | None = None
     smooth: OneEuroFilter | None = None
 
-    def expected(self, seconds, memory):
-        """(18, 2): where the joints should be now; NaN for those not seen for `memory` seconds before the last sighting."""
-        recent = self.seen >= self.seconds - memory
-        return np.where(recent[:, None], self.points + self.velocity * min(seconds - self.seconds, memory), np.nan)
+    def remembered(self, rules):
+        """(18, 2): the points; NaN for those not seen for rules.memory_seconds before the last sighting."""
+        return np.where((self.seen >= self.seconds - rules.memory_seconds)[:, None], self.points, np.nan)
+
+    def expected(self, seconds, rules):
+        """(18, 2): where the remembered joints should be now: on their way, ever slower."""
+        coasted = rules.coast_seconds * (1 - np.exp(-(seconds - self.seconds) / rules.coast_seconds))
+        return self.remembered(rules) + self.velocity * coasted
+
+    def is_alive(self, seconds, rules):
+        unseen = seconds - self.seconds
+        longest = min(rules.lost_seconds, rules.lost_per_seen * (self.seconds - self.born)) if self.number is not None else 0
+        return unseen <= max(longest, rules.tentative_seconds)
 
 
 class Tracker:
@@ -99,58 +75,83 @@ class Tracker:
 
         seconds: since the beginning; grows from call to call.
         """
-        rules = self.rules
         poses = [np.where(person.pose[:, 2:] > 0, person.pose[:, :2], np.nan) for person in persons]
-        sizes = [pose_size(points) for points in poses]
-        matches = self._match(poses, sizes, seconds)
+        matches = self._match(np.stack(poses), seconds) if poses and self.tracks else {}
+        for i, track in matches.items():
+            self._see(track, poses[i], seconds)
+        parts = self._parts(poses, matches, seconds)
         result = []
-        for i, (person, points, size) in enumerate(zip(persons, poses, sizes, strict=True)):
-            if i in matches:
-                track = matches[i]
-                self._see(track, points, size, seconds)
-            else:
-                track = self._start(points, size, seconds)
+        for i, (person, points) in enumerate(zip(persons, poses, strict=True)):
+            if i in parts:
+                result.append(person)
+                continue
+            track = matches[i] if i in matches else self._start(points, seconds)
             smoothed = track.smooth(points, seconds, track.size) if track.smooth else None
             result.append(replace(person, number=track.number, smoothed=smoothed if track.number is not None else None))
-        self.tracks = [
-            track for track in self.tracks if seconds - track.seconds <= (rules.tentative_seconds if track.number is None else rules.lost_seconds)
-        ]
+        self.tracks = [track for track in self.tracks if track.is_alive(seconds, self.rules)]
         return result
 
-    def _match(self, poses, sizes, seconds) -> dict:
-        """index of a person -> the track it belongs to."""
-        if not poses or not self.tracks:
-            return {}
-        from scipy.optimize import linear_sum_assignment  # takes 0.3 s, which who does not track need not wait for
+    def _match(self, poses, seconds) -> dict:
+        """poses (P, 18, 2) -> index of a person -> the track it belongs to."""
 
         rules = self.rules
-        expected = np.stack([track.expected(seconds, rules.memory_seconds) for track in self.tracks])[:, None]  # (T, 1, 18, 2)
-        largest = np.maximum(np.array([track.size for track in self.tracks])[:, None], sizes)  # (T, P)
-        similarity = similarity_of(expected, np.stack(poses), largest, rules)
-        numbered = np.array([track.number is not None for track in self.tracks])
-        allowed = similarity >= rules.min_similarity
-        rows, columns = linear_sum_assignment(np.where(allowed, similarity + numbered[:, None], 0), maximize=True)  # old acquaintances first
-        return {int(j): self.tracks[i] for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
+        expected = np.stack([track.expected(seconds, rules) for track in self.tracks])  # (T, 18, 2)
+        sizes = np.array([track.size for track in self.tracks])
+        numbered = np.array([track.number is not None for track in self.tracks])[:, None]
+        similarity = similarity_of(expected[:, None], poses, sizes[:, None], rules)  # (T, P)
+        n_common = np.isfinite(expected[..., 0]).astype(float) @ np.isfinite(poses[..., 0]).T
+        worth = similarity * n_common / (n_common + rules.few_joints) + numbered  # old acquaintances first
+        allowed = _of_one_size(expected, poses, similarity >= rules.min_similarity, rules)
+        pairs = _best_pairs(worth, allowed)
+        tracks, persons = (sorted(set(range(n)) - {pair[side] for pair in pairs}) for side, n in enumerate(allowed.shape))
+        if tracks and persons:
+            distance = distance_of(expected[tracks][:, None], poses[persons], sizes[tracks][:, None], rules)
+            allowed = _of_one_size(expected[tracks], poses[persons], distance <= rules.max_distance, rules)
+            worth = numbered[tracks] + 1 - np.where(allowed, distance, 0) / max(rules.max_distance, 1e-9)
+            pairs += [(tracks[i], persons[j]) for i, j in _best_pairs(worth, allowed)]
+        return {j: self.tracks[i] for i, j in pairs}
 
-    def _start(self, points, size, seconds):
+    def _parts(self, poses, matches, seconds) -> set:
+        """Who matched no track and is a part of somebody with a number, of whom a larger part did: no person of its own.
+
+        What it shows of that person's joints is added to what the track knows, so that it is found again for as long as both parts are seen.
+        """
+        parts, rules = set(), self.rules
+        n_joints = [np.isfinite(points[:, 0]).sum() for points in poses]
+        for j in [j for j in range(len(poses)) if j not in matches]:
+            owners = [track for i, track in matches.items() if track.number is not None and n_joints[i] > n_joints[j]]
+            if not owners:
+                continue
+            known = np.stack([track.remembered(rules) for track in owners])
+            similarity = similarity_of(known, poses[j], np.array([track.size for track in owners]), rules)
+            allowed = _of_one_size(known, poses[j][None], similarity[:, None] >= rules.min_part_similarity, rules)[:, 0]
+            if allowed.any():
+                track = owners[int(np.argmax(np.where(allowed, similarity, 0)))]
+                new = np.isfinite(poses[j][:, 0]) & (track.seen < seconds)
+                track.points, track.seen = np.where(new[:, None], poses[j], track.points), np.where(new, seconds, track.seen)
+                parts.add(j)
+        return parts
+
+    def _start(self, points, seconds):
         seen = np.where(np.isfinite(points[:, 0]), seconds, -np.inf)
         smooth = OneEuroFilter(self.smoothing, self.rules.memory_seconds) if self.smoothing else None
-        track = Track(points, seen, size, seconds, np.zeros(2), smooth=smooth)
+        track = Track(points, seen, pose_size(points), seconds, seconds, np.zeros(2), smooth=smooth)
         self.tracks.append(track)
         self._number(track)
         return track
 
-    def _see(self, track, points, size, seconds):
+    def _see(self, track, points, seconds):
         found = np.isfinite(points[:, 0])
-        both = found & (track.seen == track.seconds)
+        both = found & np.isfinite(track.remembered(self.rules)[:, 0])
         step = seconds - track.seconds
         if both.any() and step > 0:
-            velocity = np.median(points[both] - track.points[both], axis=0) / step
-            track.velocity = 0.5 * track.velocity + 0.5 * velocity
+            moved = np.median(points[both] - track.points[both], axis=0)
+            track.velocity = track.velocity + (1 - np.exp(-step / self.rules.velocity_seconds)) * (moved / step - track.velocity)
+            track.points = track.points + moved
         track.points = np.where(found[:, None], points, track.points)
         track.seen = np.where(found, seconds, track.seen)
-        track.size = 0.8 * track.size + 0.2 * size
         track.seconds = seconds
+        track.size = 0.8 * track.size + 0.2 * pose_size(track.remembered(self.rules))
         track.n_sightings += 1
         self._number(track)
 
@@ -158,6 +159,20 @@ class Tracker:
         if track.number is None and track.n_sightings >= self.rules.min_sightings:
             track.number = self.n_numbers
             self.n_numbers += 1
+
+
+def _best_pairs(worth, allowed) -> list:
+    """worth (A, B), above 0 where allowed (A, B) -> [(a, b)]: each at most once, the largest sum."""
+    rows, columns = linear_sum_assignment(np.where(allowed, worth, 0), maximize=True)
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
+
+
+def _of_one_size(points, others, allowed, rules):
+    """allowed (A, B) but for pairs of points (A, 18, 2) and others (B, 18, 2) one of which is too large for the other."""
+    rows, columns = np.nonzero(allowed)
+    allowed = allowed.copy()
+    allowed[rows, columns] = size_ratio(points[rows], others[columns]) <= rules.max_size_ratio
+    return allowed
 
 
 def pose_size(points) -> float:
@@ -180,3 +195,26 @@ def similarity_of(points, others, size, rules=Rules()) -> np.ndarray:
     similar = np.where(both, np.exp(-np.where(both, squared, 0) / (2 * tolerance**2)), 0)
     count = both.sum(-1)
     return np.where(count >= rules.min_common, similar.sum(-1) / np.maximum(count, 1), 0)
+
+
+def distance_of(points, others, size, rules=Rules()) -> np.ndarray:
+    """Mean distance by the size, of poses as in similarity_of; inf where fewer than rules.min_common joints are shared."""
+    distance = np.sqrt(((points - others) ** 2).sum(-1))
+    both = np.isfinite(distance)
+    count = both.sum(-1)
+    mean = np.where(both, distance, 0).sum(-1) / np.maximum(count, 1) / np.maximum(size, 1e-9)
+    return np.where(count >= rules.min_common, mean, np.inf)
+
+
+def size_ratio(points, others) -> np.ndarray:
+    """How many times larger one of two poses (..., 18, 2) is than the other, 1 or more, by the spread of the joints that both have. Returns (...).
+
+    Over the common joints a part has the size of its whole.
+    """
+    both = np.isfinite(points[..., :1]) & np.isfinite(others[..., :1])
+    count = np.maximum(both.sum(-2, keepdims=True), 1)
+    spreads = []
+    for pose in (points, others):
+        pose = np.where(both, pose, 0)
+        spreads.append(np.sqrt((np.where(both, pose - pose.sum(-2, keepdims=True) / count, 0) ** 2).sum((-2, -1))) + 1e-9)
+    return np.maximum(spreads[0] / spreads[1], spreads[1] / spreads[0])

@@ -147,6 +147,50 @@ def test_same_steps_at_another_rate():
     assert follow(frames, rate=5)[1].n_numbers == 1
 
 
+# Sizes, and parts of one person
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.5, 2.0, 4.0])
+def test_a_number_is_not_given_to_somebody_of_another_size(ratio):
+    """Somebody is lost, and at the same place comes somebody twice as large or half as large, or more so."""
+    frames = [[pose] for pose in walk(300, 200, 0, 20)] + [[]] * 3 + [[pose] for pose in walk(300, 200, 0, 20, head=20 * ratio)]
+    numbers, _ = follow(frames)
+    assert (numbers[19], numbers[-1]) == ([0], [1])
+
+
+def test_who_comes_nearer_keeps_the_number():
+    """From 15 to 60 pixels per head in two seconds."""
+    numbers, _ = follow([[person(300, 200, 15 + 45 * i / 50)] for i in range(50)])
+    assert numbers[BIRTH:] == [[0]] * (50 - BIRTH)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_person_in_two_parts_has_one_number(seed):
+    """After ten frames the person is split for three seconds, above the hips or at random, in any order: one number, on the larger part."""
+    rng = np.random.default_rng(seed)
+    upper = np.isin(np.arange(N_JOINTS), [*range(8), *range(14, N_JOINTS)]) if seed < 3 else rng.permutation(N_JOINTS) < 11
+    frames = []
+    for i, pose in enumerate(walk(100, 100, 3, 85, rng)):
+        parts = [np.where(upper[:, None], pose, 0), np.where(upper[:, None], 0, pose)]
+        frames.append([pose] if i < 10 else parts[:: rng.choice([-1, 1])])
+    numbers, tracker = follow(frames)
+    assert tracker.n_numbers == 1
+    assert [sorted(row, key=str) for row in numbers[10:]] == [[0, None]] * 75
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_place_scale_and_mirror_do_not_matter(seed):
+    """Moved, enlarged and mirrored the same poses get the same numbers; and no number stands twice in a frame."""
+    rng = np.random.default_rng(seed)
+    walks = [walk(*rng.uniform(100, 700, 2), rng.uniform(-6, 6), 40, rng, head=rng.uniform(10, 40)) for _ in range(6)]
+    kept = rng.random((40, 6)) > 0.15
+    frames = [[walks[k][i] for k in range(6) if kept[i, k]] for i in range(40)]
+    numbers, _ = follow(frames)
+    assert all(len(set(row) - {None}) == sum(number is not None for number in row) for row in numbers)
+    changed = [[pose * (-3, 3, 1) + (5000, 70, 0) for pose in row] for row in frames]
+    assert follow(changed)[0] == numbers
+
+
 def test_persons_are_not_changed():
     given = whole(person(100, 100))
     pose = given.pose.copy()
