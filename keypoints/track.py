@@ -163,6 +163,8 @@ class Tracker:
 
 def _best_pairs(worth, allowed) -> list:
     """worth (A, B), above 0 where allowed (A, B) -> [(a, b)]: each at most once, the largest sum."""
+    from scipy.optimize import linear_sum_assignment  # takes 0.3 s, which who does not track need not wait for
+
     rows, columns = linear_sum_assignment(np.where(allowed, worth, 0), maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
 
