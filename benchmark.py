@@ -28,12 +28,13 @@ import cli
 from coco_data_loader import CocoDataLoader
 from engines import open_net
 from engines.peers import made_up_weights, open_nets
-from entity import STRIDE
+from engines.processor import processor
+from entity import MAX_SIDE, STRIDE
 from errors import InputError
 from evaluation.coco import check_coco
 from files import atomic_file, read_bytes
 from keypoints.draw import draw_poses
-from keypoints.image import MAX_SIDE, resize
+from keypoints.image import resize
 from keypoints.paf import decode
 from models import ARCHS, OURS, shapes_of
 from models.weights import read_weights
@@ -43,26 +44,17 @@ from streams.picture import read_image
 from streams.threads import read_ahead
 
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
-INSTRUCTION_SETS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PICTURE = Path(__file__).parent / "data" / "people.png"
 REST = 0.2  # seconds
 
 
 def machine() -> str:
     """One line: processor, cores, instruction sets that matter here, versions."""
-    name, flags = platform.processor() or platform.machine(), ""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                name = value.strip()
-            elif key.strip() == "flags":
-                flags = value.split()
-    sets = ", ".join(flag for flag in INSTRUCTION_SETS if flag in flags) or "instruction sets unknown"
+    name, sets = processor()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{package} {version(package)}" for package in ("openvino", "chainer", "numpy"))
-    return f"{name}, {cores} cores ({sets}); Python {platform.python_version()}, {versions}"
+    known = ", ".join(sets) or "instruction sets unknown"
+    return f"{name}, {cores} cores ({known}); Python {platform.python_version()}, {versions}"
 
 
 def medians(jobs, repeats) -> dict:

@@ -12,9 +12,8 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from entity import COCO_DIR, STRIDE
+from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
-from keypoints.image import MAX_SIDE
 
 ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -252,7 +251,8 @@ def add_openvino_options(parser):
     """--device, --precision, --threads, --streams, --hint."""
     group = parser.add_argument_group("OpenVINO")
     group.add_argument("--device", help="(default: CPU)")
-    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help="default: the device's own choice; int8 needs a quantised .xml")
+    usual = "default: int8 where it ships and this processor gains from it, else the device's choice; int8 of other networks needs a quantised .xml"
+    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help=usual)
     group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help="default: all cores")
     group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side")
     group.add_argument("--hint", choices=("latency", "throughput"), help="what to be quick at (default: latency)")

@@ -134,6 +134,7 @@ COCO_DIR = "coco"  # where the scripts look for COCO, unless --coco_dir says oth
 COCO_YEAR = 2017
 
 STRIDE = 8  # input pixels per cell of the maps, in every network here
+MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 
 
 class Decoding(NamedTuple):

@@ -91,7 +91,7 @@ def describe(options, detector, n_images, n_total) -> dict:
         "weights": str(options.weights or ARCHS[options.arch].weights.name),
         "engine": engine["engine"],
         "device": engine.get("device", "CPU") if engine["engine"] == "openvino" else f"GPU {options.gpu}" if options.gpu >= 0 else "CPU",
-        "precision": "f32" if engine["engine"] == "chainer" else options.precision or "the device's choice",
+        "precision": "f32" if engine["engine"] == "chainer" else detector.net.precision or "the device's choice",
         "short_side": options.short_side,
         "scales": list(detector.scales) if detector.scales else [1],
         "flip": detector.flip,

@@ -8,9 +8,18 @@ A face or hand network answers `(heatmaps,)`. Engines are imported when they are
 
 from pathlib import Path
 
+from engines.processor import processor
 from errors import InputError
 from models import ARCHS, FETCH, FETCH_LIGHT, other_shapes, shapes_of
 from models.weights import read_weights
+
+GAINING = {"avx512_vnni", "avx_vnni", "amx_int8"}  # instruction sets with which INT8 is quicker than bf16 and f32
+
+
+def takes_quantised(row, device, precision) -> bool:
+    """Whether a row's INT8 file runs where no weights are named: when it is asked for, or nothing is and this CPU gains from it."""
+    gains = precision is None and device in (None, "CPU") and not GAINING.isdisjoint(processor()[1])
+    return row.quantised is not None and (precision == "int8" or gains)
 
 
 def open_net(
@@ -20,7 +29,8 @@ def open_net(
 
     arch: a name of ARCHS. weights: an npz, or for OpenVINO an .xml (with `bin` beside it or named), .onnx or .pb; None for those that ship or were
     fetched.
-    engine: "openvino" with device "CPU", precision "f32", "bf16", "f16", "int8" or None (the device's choice), threads, cache_dir (compiled
+    engine: "openvino" with device "CPU", precision "f32", "bf16", "f16", "int8" or None (INT8 where it ships and is
+    quicker, else the device's choice), threads, cache_dir (compiled
     models are kept there) and hints (engines.openvino_net.OpenVinoNet); or "chainer" with device -1 (CPU) or the number of a GPU.
     scale, offset: of the input, where they are not the row's: x = picture * scale + offset.
     Raises InputError for anything that does not fit.
@@ -30,6 +40,8 @@ def open_net(
     if engine not in ("openvino", "chainer"):
         raise InputError(f"unknown engine {engine!r}: expected openvino or chainer")
     row = ARCHS[arch]
+    if weights is None and engine == "openvino" and takes_quantised(row, device, precision):
+        weights, precision = row.quantised, "int8"
     weights = row.at_hand if weights is None else weights
     if weights is None:
         raise InputError(f"{arch} needs weights, which do not ship with the project: name the file; {FETCH.get(arch, FETCH_LIGHT)}")
@@ -54,6 +66,6 @@ def open_net(
 
             model, outputs, row = read_model(arch, row, weights, bin)
         net = OpenVinoNet(model, outputs, "CPU" if device is None else device, precision, threads, cache_dir, **hints)
-    net.name = arch
+    net.name, net.precision = arch, precision
     net.arch = row._replace(scale=row.scale if scale is None else scale, offset=row.offset if offset is None else offset)
     return net

@@ -70,6 +70,7 @@ class OpenVinoNet:
         the device works on side by side (None: as the hint says). Raises InputError for a device or precision that is not to be had.
         """
         self.outputs = outputs
+        self.precision = precision
         self.core = open_core()
         self.device = device
         check_device(self.core, device)

@@ -6,10 +6,9 @@ A picture is (H, W, 3) uint8, BGR.
 import cv2
 import numpy as np
 
-from entity import STRIDE
+from entity import MAX_SIDE, STRIDE
 from errors import InputError
 
-MAX_SIDE = 4096  # of a network's input, pixels: keeps a 1x4000 picture from asking for gigabytes
 PAD_COLOR = (104, 117, 123)  # right and bottom, precise mode; BGR
 
 

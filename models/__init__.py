@@ -21,6 +21,7 @@ class Arch(NamedTuple):
     decoding: Decoding = Decoding()
     weights: Path | None = None  # shipped with the project
     fetched: Path | None = None  # where getModels.sh leaves them
+    quantised: Path | None = None  # the weights that ship, in INT8, as an .xml: for CPUs that gain from it
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
     point_thresh: float = FACE_PEAK_THRESH  # a face's or hand's point whose peak is lower is left out
@@ -36,16 +37,21 @@ class Arch(NamedTuple):
         return import_module(f"models.{self.table}").NETWORK
 
 
+def _shipped(name):
+    """The weights of a network that ships."""
+    return {"weights": MODELS / f"{name}.npz", "quantised": MODELS / f"{name}_int8.xml"}
+
+
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
 
 ARCHS = {
     "posenet": Arch("pose", "CocoPoseNet", fetched=MODELS / "coco_posenet.npz"),
-    "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, weights=MODELS / "light_posenet.npz"),
+    "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, **_shipped("light_posenet")),
     "facenet": Arch("face", "FaceNet", scale=1 / 256, fetched=MODELS / "facenet.npz"),
     "handnet": Arch("hand", "HandNet", scale=1 / 256, fetched=MODELS / "handnet.npz"),
-    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, weights=MODELS / "light_facenet.npz", input_size=192),
-    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, weights=MODELS / "light_handnet.npz", input_size=192),
+    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), input_size=192),
+    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), input_size=192),
     "human-pose-estimation-0001": Arch("pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml"),  # Open Model Zoo
     "mobilenet_v2_small": Arch("pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True),  # tf-pose-estimation
 }

@@ -15,8 +15,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from errors import InputError
 from keypoints.draw import draw_people
 from keypoints.track import Tracker
@@ -108,6 +106,8 @@ def work_on_frames(source, wanted, note, detector) -> int:
     check_detector(wanted, detector)
     if note:
         print(note, file=sys.stderr)
+    from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
+
     with ExitStack() as stack:
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
@@ -135,6 +135,8 @@ def work(source, detector, opened, tracker, window, counts, draws, verbose):
         done = bool(opened) and all(sink.has(frame) for sink in opened)
         counts["skipped"] += done
         return done
+
+    from tqdm import tqdm
 
     # The bar waits a second, so that what goes wrong at once is one line.
     with tqdm(total=len(source) or None, unit="frame", delay=1, mininterval=0.5 if sys.stderr.isatty() else 30) as bar:

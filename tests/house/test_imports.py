@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "entity.py": {"numpy"},
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
-    "cli.py": {"argparse", "keypoints.image", "models", "streams.frames", "streams.wanted", *SHARED_MODULES},
+    "cli.py": {"argparse", "models", "streams.frames", "streams.wanted", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
