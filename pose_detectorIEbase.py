@@ -12,7 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 
 import cli
@@ -135,6 +134,8 @@ def print_tables(rows, kinds):
 
 def draw_differences(path, runs, kinds) -> bytes:
     """A picture, in the format of path's extension, of |difference| to the reference: the maximum over channels, per network and kind of map."""
+    import matplotlib
+
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
