@@ -51,7 +51,8 @@ class CascadeFaceDetector:
         """image (H, W, 3) uint8 BGR -> a keypoints.whole.WholePerson without a pose for each face."""
         boxes = self.boxes(image)
         faces = self.face.detect_batch([crop(image, box) for box in boxes]) if boxes else []
-        return [face_person(Part(box, points + (box[0], box[1], 0))) for box, points in zip(boxes, faces, strict=True)]
+        found = [(box, points) for box, points in zip(boxes, faces, strict=True) if self.face.is_there(points)]
+        return [face_person(Part(box, points + (box[0], box[1], 0))) for box, points in found]
 
     def persons(self, persons) -> list:
         return persons

@@ -8,6 +8,8 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 import cli
 from engines import open_net
 from engines.cache import default_cache_dir
@@ -71,7 +73,10 @@ class WholeBodyDetector:
                 skipped[i][name] = f"{self.most} larger ones were looked at, which is the most"
             wanted = wanted[: self.most]
             for (i, name, box), keypoints in zip(wanted, self._points(detector, image, wanted), strict=True):
-                parts[i][name] = Part(box, keypoints + (box[0], box[1], 0))
+                if detector.is_there(keypoints):
+                    parts[i][name] = Part(box, keypoints + (box[0], box[1], 0))
+                else:
+                    skipped[i][name] = f"only {np.isfinite(keypoints[:, 0]).sum()} of {len(keypoints)} points were found, so there is none"
         return [replace(each, parts=found, skipped=why) for each, found, why in zip(persons, parts, skipped, strict=True)]
 
     def _points(self, detector, image, wanted) -> list:

@@ -25,7 +25,12 @@ class PointDetector:
         self.scale, self.offset, side = (arch.scale, arch.offset, arch.input_size) if arch else (1 / 256, -0.5, INPUT_SIZE)
         self.size_wh = (side, side)
         self.threshold = threshold if threshold is not None else arch.point_thresh if arch else FACE_PEAK_THRESH
+        self.sure = arch.sure if arch else 0.0
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last call; "network" includes resizing
+
+    def is_there(self, keypoints) -> bool:
+        """Whether so many of the points (n, 3) were found, NaN for others, that there is a face or a hand at all."""
+        return np.isfinite(keypoints[:, 0]).sum() >= self.sure * len(keypoints)
 
     @property
     def name(self):

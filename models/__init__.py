@@ -25,6 +25,7 @@ class Arch(NamedTuple):
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
     point_thresh: float = FACE_PEAK_THRESH  # a face's or hand's point whose peak is lower is left out
+    sure: float = 0.0  # the share of a face's or hand's points that must be found: with fewer there is none
     input_size: int = 368  # pixels: the side of a face's or hand's crop, the usual short side of a photo
 
     @property
@@ -44,14 +45,16 @@ def _shipped(name):
 
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
+# Measured by distil/score.py (models/README.md): right points stay, and in crops without a face or hand next to nothing is drawn.
+LIGHT_POINTS = {"input_size": 192, "point_thresh": 0.4, "sure": 1 / 3}
 
 ARCHS = {
     "posenet": Arch("pose", "CocoPoseNet", fetched=MODELS / "coco_posenet.npz"),
     "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, **_shipped("light_posenet")),
     "facenet": Arch("face", "FaceNet", scale=1 / 256, fetched=MODELS / "facenet.npz"),
     "handnet": Arch("hand", "HandNet", scale=1 / 256, fetched=MODELS / "handnet.npz"),
-    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), input_size=192),
-    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), input_size=192),
+    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), **LIGHT_POINTS),
+    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), **LIGHT_POINTS),
     "human-pose-estimation-0001": Arch("pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml"),  # Open Model Zoo
     "mobilenet_v2_small": Arch("pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True),  # tf-pose-estimation
 }
