@@ -55,7 +55,7 @@ def plot_log(logs, path):
         axes = figure.add_subplot(1, len(plots), number, title=title, xlabel="iteration")
         for name, entries in logs.items():
             for key in keys:
-                points = [(entry["iteration"], entry[key]) for entry in entries if is_number(entry.get(key))]
+                points = sorted((entry["iteration"], float(entry[key])) for entry in entries if is_number(entry.get(key)))  # quick to draw
                 if points:
                     label = LABELS[key.split("/")[0]] if len(logs) == 1 else f"{name}, {LABELS[key.split('/')[0]]}"
                     axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None, label=label)
