@@ -14,6 +14,7 @@ from pathlib import Path
 
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
+from silence import own_stderr
 
 ArgumentTypeError = argparse.ArgumentTypeError
 BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -34,6 +35,7 @@ def run(parser, work, argv=None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
+    own_stderr()
     options = parser.parse_intermixed_args(argv)
     if "words" in options:
         try:

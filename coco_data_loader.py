@@ -27,6 +27,7 @@ from streams.window import has_screen, show_picture
 
 SPLIT_OF_MODE = {"train": "train", "val": "val", "eval": "val"}
 MAX_COORDINATE = 1e5  # of a polygon; larger ones would take pycocotools all the memory
+MAX_PERIMETER = 2e6  # pixels; pycocotools takes 60 bytes and more for each
 
 
 class Picture(NamedTuple):
@@ -175,7 +176,7 @@ def _region(people, width, height):
         segmentation = person.get("segmentation")
         try:
             parts += (_polygons if isinstance(segmentation, list) else _run_lengths)(segmentation, width, height)
-        except (TypeError, ValueError, KeyError, OverflowError):
+        except (TypeError, ValueError, KeyError, OverflowError, AttributeError):
             expected = f"expected polygons or run lengths of {width}x{height} as segmentation"
             raise InputError(f"annotation {person['id']}: {expected}, got something else; take COCO's file") from None
     return rle.decode(rle.merge(parts)).view(bool) if parts else np.zeros((height, width), bool)
@@ -183,17 +184,23 @@ def _region(people, width, height):
 
 def _polygons(segmentation, width, height):
     polygons = [polygon for polygon in segmentation if len(polygon) >= 6]  # pycocotools takes fewer numbers for a box, or fails
-    if not all(np.abs(polygon).max() < MAX_COORDINATE for polygon in polygons):
-        raise ValueError
+    for polygon in polygons:
+        points = np.array(polygon)
+        if points.dtype.kind not in "iuf" or points.ndim != 1 or not np.abs(points).max() < MAX_COORDINATE:
+            raise ValueError
+        if np.abs(np.diff(points[: len(points) // 2 * 2].reshape(-1, 2), axis=0)).sum() > MAX_PERIMETER:
+            raise ValueError
     return rle.frPyObjects(polygons, height, width) if polygons else []
 
 
 def _run_lengths(segmentation, width, height):
     """In pycocotools' form. Lengths that do not add up would make it read what is not there."""
     counts = segmentation["counts"]
-    if list(segmentation["size"]) != [height, width] or (isinstance(counts, list) and sum(counts) != width * height):
+    if list(segmentation["size"]) != [height, width]:
         raise ValueError
     if isinstance(counts, list):
+        if not all(type(count) is int and count >= 0 for count in counts) or sum(counts) != width * height:
+            raise ValueError
         return [rle.frPyObjects(segmentation, height, width)]
     if rle.encode(rle.decode(segmentation))["counts"] != (counts.encode() if isinstance(counts, str) else counts):
         raise ValueError

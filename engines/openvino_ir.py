@@ -1,10 +1,8 @@
 """Write and read OpenVINO's files (.xml and .bin) of a network, with what a reader must know about it inside."""
 
-import contextlib
 import math
 import os
 import re
-import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from entity import STRIDE
 from errors import InputError
 from files import open_binary, read_bytes
 from models.layers import INPUT, Output
+from silence import quiet
 
 SECTION = "pose_toolkit"  # of the IR's rt_info
 
@@ -66,9 +65,9 @@ def load_file(path, bin=None, arch="ARCH") -> ov.Model:
     with open_binary(path, "network"):
         pass
     try:
-        with _quiet():
+        with quiet():
             model = open_core().read_model(path, bin) if kind == ".xml" else open_core().read_model(path)
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeError) as error:  # pybind cannot hand on what is no UTF-8, in OpenVINO's own messages too
         what = "these two files do not belong together" if "weights" in str(error) else "OpenVINO cannot read it; it is damaged or of another kind"
         files = f"{path} and {bin}" if kind == ".xml" else path
         raise InputError(f"network {files}: {what}; convert the weights again (convert_model.py)") from None
@@ -79,20 +78,6 @@ def load_file(path, bin=None, arch="ARCH") -> ov.Model:
     return model
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Without the lines that OpenVINO's readers write on stderr themselves."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
-
-
 def read_model(arch, row, path, bin=None):
     """A network from an .xml with its .bin, an .onnx or a .pb: an ov.Model with input (N, 3, H, W), its outputs (models.layers.Output), its row.
 
@@ -100,6 +85,14 @@ def read_model(arch, row, path, bin=None):
     Raises InputError for files that are missing, do not belong together, are too old, or hold another network than `arch`.
     """
     path, model = Path(path), load_file(path, bin, arch)
+    try:
+        return _understand(arch, row, path, model)
+    except UnicodeError:
+        raise InputError(f"network {path}: expected names in UTF-8, got other bytes; it is damaged: convert the weights again") from None
+
+
+def _understand(arch, row, path, model):
+    """What read_model returns, of a file that is read. Raises UnicodeError where what it states is no text."""
     facts = _facts(model)
     if facts.get("arch", arch) != arch:
         raise InputError(f"network {path}: this is {facts['arch']}, expected {arch}; name that network, or another file")

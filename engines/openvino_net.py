@@ -1,12 +1,13 @@
 """Run a table of layers with OpenVINO: the fast engine on a CPU. Needs no Chainer."""
 
 import time
+import zlib
 from collections import OrderedDict, deque
 from contextlib import suppress
 
 import numpy as np
 
-from engines.cache import make_room
+from engines.cache import workshop
 from engines.openvino_compat import open_core, ov
 from entity import STRIDE
 from errors import InputError
@@ -84,7 +85,7 @@ class OpenVinoNet:
             self.config["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
         if threads is not None:
             self.config["INFERENCE_NUM_THREADS"] = threads
-        self.cache_config = {"CACHE_DIR": str(cache_dir)} if cache_dir is not None and make_room(cache_dir) else {}
+        self.cache_dir = cache_dir
         self.model = model
         self.any_shape = device == "CPU"  # one compiled model takes all shapes
         self.checked = set()  # shapes that the network can take
@@ -150,8 +151,7 @@ class OpenVinoNet:
             begin = time.perf_counter()
             model = self.model.clone()
             model.reshape(list(key))
-            config = self.config | (self.cache_config if self.n_compiled < MAX_CACHED else {})
-            compiled = compile_model(self.core, model, self.device, config)
+            compiled = self._compile_or_recall(model)
             pair = compiled, compiled.create_infer_request()
             self.n_compiled += 1
             self.compile_seconds += time.perf_counter() - begin
@@ -159,6 +159,12 @@ class OpenVinoNet:
         if len(self.compiled) > MAX_COMPILED:
             self.compiled.popitem(last=False)
         return pair
+
+    def _compile_or_recall(self, model):
+        if self.cache_dir is None or self.n_compiled >= MAX_CACHED:
+            return compile_model(self.core, model, self.device, self.config)
+        with workshop(self.cache_dir, f"{self.device} {sorted(self.config.items())} {_trace(model)}") as place:
+            return compile_model(self.core, model, self.device, self.config | ({"CACHE_DIR": place} if place else {}))
 
     def _check(self, shape):
         """Raise InputError for a shape that the network cannot take, or answers otherwise than with a cell for each 8x8 pixels."""
@@ -174,6 +180,13 @@ class OpenVinoNet:
                 got = f"maps of {width}x{height} for {shape[3]}x{shape[2]} pixels"
                 raise InputError(f"this network answers {got}, expected a cell for each {STRIDE}x{STRIDE}; name another one")
         self.checked.add(shape)
+
+
+def _trace(model) -> str:
+    """What tells most models from each other, quickly: the first numbers of their constants. OpenVINO itself looks at all of them."""
+    constants = [op for op in model.get_ops() if op.get_type_name() == "Constant" and op.get_element_type() in (ov.Type.f32, ov.Type.f16)]
+    numbers = [op.data.reshape(-1)[:16].tobytes() for op in constants]
+    return f"{model.friendly_name} {model.inputs[0].partial_shape} {zlib.crc32(b''.join(numbers))}"
 
 
 def compile_model(core, model, device, config):

@@ -9,6 +9,7 @@ import gc
 import json
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,38 @@ import numpy as np
 from entity import COCO_JOINTS, COCO_YEAR, N_JOINTS, TRAINING, Joint
 from errors import InputError
 from files import read_bytes
+from streams.picture import check_size
 
 SPLITS = ("train", "val")
 N_KEYPOINTS = len(COCO_JOINTS)
 MAX_COORDINATE = 1e6  # pixels; no picture is that large
-REQUIRED = {  # what is read of COCO's entries
-    "images": {"id": int, "file_name": str, "width": int, "height": int},
-    "annotations": {"id": int, "image_id": int, "bbox": list, "area": (int, float), "keypoints": list, "num_keypoints": int},
+MAX_SIDE = 65_500  # pixels of a picture; JPEG has no larger ones
+MAX_NUMBER = 1 << 53  # of ids; beyond it NumPy's floats, in which pycocotools has them, are not exact
+
+
+def _is_whole(value, least, most) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_number(value, most) -> bool:
+    return type(value) in (int, float) and 0 <= value < most
+
+
+_id, _side = partial(_is_whole, least=0, most=MAX_NUMBER), partial(_is_whole, least=1, most=MAX_SIDE)
+CHECKS = {  # what is read of COCO's entries, and whether a value of it is right
+    "images": {"id": _id, "file_name": lambda value: isinstance(value, str), "width": _side, "height": _side},
+    "annotations": {
+        "id": _id,
+        "image_id": _id,
+        "bbox": lambda value: isinstance(value, list),
+        "area": partial(_is_number, most=MAX_COORDINATE**2),
+        "keypoints": lambda value: isinstance(value, list),
+        "num_keypoints": partial(_is_whole, least=0, most=N_KEYPOINTS),
+        "iscrowd": partial(_is_whole, least=0, most=1),
+        "category_id": _id,
+    },
 }
+OPTIONAL = {"iscrowd": 0, "category_id": 1}  # what they are where they are not named
 
 
 def check_coco(coco_dir, split):
@@ -91,14 +116,18 @@ def paused_collector():
 
 def check_dataset(dataset, path):
     """Raise InputError, naming path, if the dataset lacks what is read of it."""
-    for part, fields in REQUIRED.items():
+    for part, checks in CHECKS.items():
         entries = dataset.get(part) if isinstance(dataset, dict) else None
         if not isinstance(entries, list):
             raise InputError(f'annotations {path}: expected COCO\'s form with a list "{part}", got none; run ./getData.sh again')
         for number, entry in enumerate(entries):
-            for field, kind in fields.items():
-                if not isinstance(entry, dict) or not isinstance(entry.get(field), kind):
+            for field, is_right in checks.items():
+                if not isinstance(entry, dict) or not is_right(entry.get(field, OPTIONAL.get(field))):
                     raise InputError(f'annotations {path}: entry {number} of "{part}" has no valid "{field}"; take COCO\'s person_keypoints file')
+        if len({entry["id"] for entry in entries}) < len(entries):
+            raise InputError(f'annotations {path}: two entries of "{part}" have the same id; take COCO\'s person_keypoints file')
+    for image in dataset["images"]:
+        check_size((image["width"], image["height"]), f"annotations {path}: picture {image['id']}")
     _check_lengths(path, dataset)
 
 
@@ -117,7 +146,10 @@ def _check_lengths(path, dataset):
 def _are_numbers(rows, length) -> bool:
     """Whether each row is so many finite numbers, as coordinates are. One call for all: COCO has 262,465 people."""
     try:
-        array = np.array(rows, np.float64)
+        array = np.array(rows)
+        if array.dtype.kind not in "iuf":  # texts that look like numbers, true and false
+            return not rows
+        array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         return False
     return not rows or (array.shape == (len(rows), length) and bool((np.abs(array) < MAX_COORDINATE).all()))

@@ -6,6 +6,7 @@ from errors import InputError
 from files import atomic_file, read_bytes
 
 PLOTS = (("loss", ("main/loss", "val/loss")), ("PAFs", ("main/paf", "val/paf")), ("heatmaps", ("main/heat", "val/heat")), ("AP", ("AP",)))
+MOST_ITERATIONS = 10**12
 MOST = 1e300  # of a value in a log
 LABELS = {"main": "training", "val": "validation", "AP": "AP"}
 
@@ -18,13 +19,20 @@ def read_log(path) -> list:
         if isinstance(error, InputError):
             raise
         raise InputError(f"log {path}: expected the JSON file `log` of a training run, got something else; name OUT/log") from None
-    if not isinstance(log, list) or not all(
-        isinstance(entry, dict) and type(entry.get("iteration")) is int and is_number(entry["iteration"]) for entry in log
-    ):
-        raise InputError(f"log {path}: expected a list of entries with an iteration each, got other JSON; name the file `log` of a training run")
+    check_log(log, f"log {path}:")
     if not any(is_number(entry.get(key)) for entry in log for _, keys in PLOTS for key in keys):
         raise InputError(f"log {path}: nothing is in it yet; wait for the run's first entry (--log_interval)")
     return log
+
+
+def check_log(log, place):
+    """Raise InputError, beginning with `place`, if something out of a JSON file is no list of a LogReport's entries."""
+    if not isinstance(log, list) or not all(isinstance(entry, dict) and _is_count(entry.get("iteration")) for entry in log):
+        raise InputError(f"{place} expected a list of entries with an iteration each, got other JSON; name the file `log` of a training run")
+
+
+def _is_count(value) -> bool:
+    return type(value) is int and 0 <= value <= MOST_ITERATIONS
 
 
 def is_number(value) -> bool:
@@ -47,7 +55,7 @@ def plot_log(logs, path):
         axes = figure.add_subplot(1, len(plots), number, title=title, xlabel="iteration")
         for name, entries in logs.items():
             for key in keys:
-                points = [(entry["iteration"], entry[key]) for entry in entries if is_number(entry.get(key))]
+                points = sorted((entry["iteration"], float(entry[key])) for entry in entries if is_number(entry.get(key)))  # quick to draw
                 if points:
                     label = LABELS[key.split("/")[0]] if len(logs) == 1 else f"{name}, {LABELS[key.split('/')[0]]}"
                     axes.plot(*zip(*points, strict=True), marker="o" if len(points) < 30 else None, label=label)

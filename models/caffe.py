@@ -14,6 +14,7 @@ from files import open_binary
 from models.weights import check_finite
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
+MAX_AXES = 32  # of a blob, in Caffe (include/caffe/blob.hpp)
 MAX_FIELDS = 10_000  # of a file; a network has some hundred
 CONVOLUTIONS = (b"Convolution", 4)  # Layer.type in the newer and in the older form
 
@@ -94,8 +95,8 @@ def _array(blob, place):
     data = runs[0] if len(runs) == 1 else b"".join(runs)
     shape = tuple(blob.shape.dim) if blob.HasField("shape") else (blob.num, blob.channels, blob.height, blob.width)
     itemsize = np.dtype(dtype).itemsize
-    if any(size < 0 for size in shape) or math.prod(shape) * itemsize != len(data):
-        stated = "x".join(map(str, shape[:6]))
+    if len(shape) > MAX_AXES or any(size < 0 for size in shape) or math.prod(shape) * itemsize != len(data) or not data:
+        stated = "x".join(map(str, shape[:6])) + ("x..." if len(shape) > 6 else "")
         raise InputError(f"{place} states {stated} numbers and holds {len(data) / itemsize:g}; the file is damaged, download it again")
     return np.frombuffer(data, dtype).reshape(shape)
 

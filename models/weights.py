@@ -1,34 +1,13 @@
 """Weights, read strictly: every parameter of the table, nothing left over, every shape right, every number finite, or nothing at all."""
 
-import zipfile
-import zlib
-
 import numpy as np
 
 from errors import InputError
-from files import atomic_file, open_binary
+from files import atomic_file
+from models.npz import open_npz
 
 # Files made by the original converter lack this layer: its bias stayed zero beside a trained one (facts: 91 of 92 layers were copied).
 FORGOTTEN, TRAINED = "conv5_5_CPM_L1/b", "conv5_5_CPM_L2/b"
-
-
-def read_npz(path, what="weights", cure='README, "Weights", says how to get them') -> dict:
-    """{name: array} of an npz file, without executing anything in it. Raises InputError, with `what` and, where there is none, `cure` in it."""
-    try:
-        with open_binary(path, what, cure) as file:
-            if file.read(4) != b"PK\x03\x04":
-                raise zipfile.BadZipFile
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                loaded = {name: arrays[name] for name in arrays.files}
-        return {name: array for name, array in loaded.items() if isinstance(array, np.ndarray)}  # a zip may hold other things too
-    except InputError:
-        raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError, NotImplementedError, RuntimeError, zlib.error) as error:
-        pickled = "pickle" in str(error).lower()
-        got = "Python objects (pickle), which are never loaded" if pickled else "something else, or a damaged copy"
-        again = "copy or convert it again" if what == "weights" else "copy it again, or name another one"
-        raise InputError(f"{what} {path}: expected an .npz file of plain arrays, got {got}; {again}") from None
 
 
 def read_weights(path, shapes, others=()) -> dict:
@@ -38,13 +17,29 @@ def read_weights(path, shapes, others=()) -> dict:
     shapes: {name: shape} (models.layers.parameter_shapes). others: {arch: shapes} of other networks, to recognise their files.
     Raises InputError naming the file, what is wrong, and the cure.
     """
-    arrays = read_npz(path)
-    given = {name: array.shape for name, array in arrays.items()}
-    for arch, other in dict(others).items():
+    with open_npz(path) as npz:
+        _check_headers(path, shapes, dict(others), npz.headers)
+        arrays = {name: npz.read(name) for name in npz.headers}
+    if FORGOTTEN in shapes and not arrays[FORGOTTEN].any() and arrays[TRAINED].any():
+        raise InputError(
+            f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
+            "original converter; convert the caffemodel again with convert_model.py"
+        )
+    with np.errstate(over="ignore"):
+        weights = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
+    for name, array in weights.items():
+        check_finite(array, f"weights {path}: {name}")
+    return weights
+
+
+def _check_headers(path, shapes, others, headers):
+    """Raise InputError where the arrays that a file announces are not those of the network. headers: {name: models.npz.Header}."""
+    given = {name: header.shape for name, header in headers.items()}
+    for arch, other in others.items():
         if given == other and given != shapes:
             raise InputError(f"weights {path}: these are the weights of {arch}; name that network, or another file")
-    missing = [name for name in shapes if name not in arrays]
-    extra = [name for name in arrays if name not in shapes]
+    missing = [name for name in shapes if name not in headers]
+    extra = [name for name in headers if name not in shapes]
     if missing:
         layers = list(dict.fromkeys(name.split("/")[0] for name in missing))
         found = len({name.split("/")[0] for name in shapes}) - len(layers)
@@ -56,21 +51,11 @@ def read_weights(path, shapes, others=()) -> dict:
     if extra:
         raise InputError(f"weights {path}: {extra[0]!r} belongs to no layer of this network ({len(extra)} such entries); name the right network")
     for name, shape in shapes.items():
-        array = arrays[name]
-        if array.shape != shape:
-            raise InputError(f"weights {path}: {name} has shape {array.shape}, expected {shape}; these weights are for another network")
-        if array.dtype.kind != "f":
-            raise InputError(f"weights {path}: {name} holds {array.dtype}, expected floating point numbers; convert the file again")
-    if FORGOTTEN in shapes and not arrays[FORGOTTEN].any() and arrays[TRAINED].any():
-        raise InputError(
-            f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
-            "original converter; convert the caffemodel again with convert_model.py"
-        )
-    with np.errstate(over="ignore"):
-        weights = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
-    for name, array in weights.items():
-        check_finite(array, f"weights {path}: {name}")
-    return weights
+        header = headers[name]
+        if header.shape != shape:
+            raise InputError(f"weights {path}: {name} has shape {header.shape}, expected {shape}; these weights are for another network")
+        if header.dtype.kind != "f":
+            raise InputError(f"weights {path}: {name} holds {header.dtype}, expected floating point numbers; convert the file again")
 
 
 def fold_normalisation(weight, bias, gamma, beta, mean, var, epsilon):

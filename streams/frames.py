@@ -12,6 +12,7 @@ import numpy as np
 
 from errors import InputError
 from files import TIMEOUT, is_url, open_binary, read_bytes
+from silence import quiet
 from streams.picture import read_image
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
@@ -86,7 +87,8 @@ class Video:
                     raise InputError(f"video {path}: the file is empty; copy or download it again")
         self.path, self.failures = str(path), []
         self.capture = open_capture(self.path)
-        done, image = self.capture.read() if self.capture.isOpened() else (False, None)
+        with quiet():
+            done, image = self.capture.read() if self.capture.isOpened() else (False, None)
         if not done:
             self.capture.release()
             raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...), got something else, or a damaged one; convert it")
@@ -104,15 +106,17 @@ class Video:
         stem, image, n_read = Path(self.path).stem, self.first, 0
         for number in count():
             if number:
-                if not self.capture.grab():
-                    break
+                with quiet():
+                    if not self.capture.grab():
+                        break
                 image = None
             n_read += 1
             frame = Frame(number, self.path, f"{stem}_{number:012d}", number / self.rate, image)
             if skip(frame):
                 continue
             if image is None:
-                done, image = self.capture.retrieve()
+                with quiet():
+                    done, image = self.capture.retrieve()
                 if not done:
                     self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
                     continue
@@ -134,7 +138,8 @@ def open_capture(name):
             name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * TIMEOUT]
         )
     try:
-        return cv2.VideoCapture(name)
+        with quiet():
+            return cv2.VideoCapture(name)
     finally:
         cv2.utils.logging.setLogLevel(level)
 
@@ -193,7 +198,15 @@ def open_frames(names, recursive=False, without=None):
 def is_video(path) -> bool:
     """By its name, or, where that says nothing, because it is a file that is no picture."""
     suffix = Path(path).suffix.lower()
-    return suffix in VIDEOS or (suffix not in PICTURES and not cv2.haveImageReader(opencv_name(path)) and Path(path).is_file())
+    return suffix in VIDEOS or (suffix not in PICTURES and os.path.isfile(path) and not _is_picture(path))  # noqa: PTH113 - Path.is_file may raise
+
+
+def _is_picture(path) -> bool:
+    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        return cv2.haveImageReader(opencv_name(path))
+    finally:
+        cv2.utils.logging.setLogLevel(level)
 
 
 def _expand(name, recursive) -> list:
@@ -234,6 +247,9 @@ def _read_list(path) -> list:
     if any("\0" in line for line in lines):
         raise InputError(f"list {path}: expected lines of text, one file's name on each, got something else")
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    for name in names:
+        if not Path(name).name:
+            raise InputError(f"list {path}: expected a file's name on each line, got {name!r}")
     return [(path.parent / name, path.parent) for name in names]
 
 

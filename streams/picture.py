@@ -1,5 +1,6 @@
 """Read a picture from a file or a URL: (H, W, 3) uint8, BGR. What is damaged or no picture is refused in one line."""
 
+import os
 import zlib
 
 import cv2
@@ -7,9 +8,12 @@ import numpy as np
 
 from errors import InputError
 from files import fetch, is_url, read_bytes
+from silence import quiet
+from streams.picture_size import JPEG, PNG, picture_size
 
-JPEG = b"\xff\xd8"
-PNG = b"\x89PNG\r\n\x1a\n"
+LIMIT = "POSE_MAX_MEGAPIXELS"  # of the environment: how large pictures may be
+MEGAPIXELS = 200  # where it is not set: the largest sensors of telephones have as many; a picture takes 3 bytes for each pixel, and some more
+STRIP = 256  # rows that are worked on at a time
 
 
 def read_image(path, turn=True) -> np.ndarray:
@@ -18,17 +22,39 @@ def read_image(path, turn=True) -> np.ndarray:
 
     turn=False: as it is stored, which is how COCO's annotators saw it.
 
-    Raises InputError for a file that is missing, no picture, or cut off.
+    Raises InputError for a file that is missing, no picture, cut off, or larger than max_pixels().
     """
     data = fetch(str(path), "picture") if is_url(path) else read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
         raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
+    check_size(picture_size(data), f"picture {path}")
     image = _decode(data) if turn else _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
     return image
+
+
+def max_pixels() -> int:
+    """That a picture may have. Raises InputError where the environment names no such number."""
+    text = os.environ.get(LIMIT) or str(MEGAPIXELS)
+    try:
+        pixels = int(float(text) * 1e6)
+    except (ValueError, OverflowError):
+        pixels = 0
+    if pixels <= 0:
+        raise InputError(f"{LIMIT}={text}: expected how many millions of pixels a picture may have; leave it out for {MEGAPIXELS}")
+    return pixels
+
+
+def check_size(size_wh, place):
+    """Raise InputError, beginning with `place`, for a picture that would take more memory than is useful. size_wh: None if nobody knows."""
+    if size_wh is not None and size_wh[0] * size_wh[1] > (limit := max_pixels()):
+        width, height = size_wh
+        needed = -(-width * height // 1_000_000)
+        said = f"{width}x{height} are more pixels than the limit of {limit / 1e6:g} million"
+        raise InputError(f"{place}: {said}; make it smaller, or raise the limit: {LIMIT}={needed}")
 
 
 def _decode(data, flags=cv2.IMREAD_COLOR):
@@ -36,9 +62,11 @@ def _decode(data, flags=cv2.IMREAD_COLOR):
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
     try:
         encoded = np.frombuffer(data, np.uint8)
-        image = cv2.imdecode(encoded, flags)
+        with quiet():
+            image = cv2.imdecode(encoded, flags)
         if image is not None and _may_be_transparent(data):
-            layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+            with quiet():
+                layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
             if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.dtype in (np.uint8, np.uint16):
                 image = _on_white(_turn_like(layers, image))
         return image
@@ -69,8 +97,12 @@ def _turn_like(layers, image):
 def _on_white(layers):
     """(H, W, 4) uint8 or uint16 -> (H, W, 3) uint8: transparent parts show white, as viewers show them."""
     full = np.iinfo(layers.dtype).max
-    color, alpha = layers[..., :3].astype(np.float32) * (255 / full), layers[..., 3:].astype(np.float32) / full
-    return np.rint(color * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    image = np.empty((*layers.shape[:2], 3), np.uint8)
+    for top in range(0, len(layers), STRIP):  # in float32 a large picture would take twenty times its memory
+        strip = layers[top : top + STRIP].astype(np.float32) / full
+        color, alpha = strip[..., :3] * 255, strip[..., 3:]
+        image[top : top + STRIP] = np.rint(color * alpha + 255 * (1 - alpha))
+    return image
 
 
 def _is_cut_off(data) -> bool:

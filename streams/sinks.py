@@ -19,6 +19,9 @@ from streams.video import VideoFile
 
 OPENPOSE = "_keypoints.json"  # ends the names of --openpose_json
 
+LINE = {"image": (str,), "frame": (int,), "seconds": (int, float, type(None)), "width": (int,), "height": (int,), "people": (list,)}  # of JSON
+ENTRY = {"file_name": (str,), "image_id": (int,), "category_id": (int,), "keypoints": (list,), "score": (int, float)}
+
 
 class GrowingFile:
     """A file that grows by whole pieces and always ends with `ending`."""
@@ -75,6 +78,8 @@ class JsonLines:
             for number, line in enumerate(keep.splitlines(), 1):
                 try:
                     record = json.loads(line)
+                    if not has_types(record, LINE):
+                        raise ValueError
                     self.done.add(frame_key(record["image"], record["frame"], record["seconds"]))
                 except (ValueError, KeyError, TypeError, RecursionError):
                     raise _not_ours("--jsonl", path, f"line {number}") from None
@@ -109,6 +114,8 @@ class Table:
             keep = _whole_lines(data) or header
             try:
                 for row in csv.DictReader(io.StringIO(keep.decode(errors="replace"), newline=""), strict=True):
+                    if None in row or None in row.values() or not row["frame"].isdecimal():  # cells too many, or too few
+                        raise ValueError
                     self.done.add(frame_key(row["image"], row["frame"], row["seconds"] or None))
                     if not row["seconds"]:
                         self.pictures[row["image"]] = int(row["frame"])
@@ -143,7 +150,10 @@ class CocoResults:
             try:
                 if not data.lstrip().startswith(b"["):
                     raise ValueError
-                entries = [(entry["file_name"], entry["image_id"]) for entry in json.loads(data)]
+                entries = json.loads(data)
+                if not all(has_types(entry, ENTRY) for entry in entries):
+                    raise ValueError
+                entries = [(entry["file_name"], entry["image_id"]) for entry in entries]
                 self.done, self.pictures = set(entries), dict(entries)
             except (ValueError, KeyError, TypeError, RecursionError):
                 raise _not_ours("--coco_results", path, "what is in it") from None
@@ -241,6 +251,11 @@ KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyo
 def encoded(text) -> bytes:
     """UTF-8, also of names of files that are none, and without carriage returns, which end a line of a table."""
     return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
+
+
+def has_types(record, types) -> bool:
+    """Whether something out of a JSON file is an object whose fields are of these types; true and false are no numbers."""
+    return isinstance(record, dict) and all(type(record.get(name, ...)) in allowed for name, allowed in types.items())
 
 
 def _whole_lines(data) -> bytes:

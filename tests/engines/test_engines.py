@@ -409,6 +409,59 @@ def test_a_cache_that_cannot_be_used_is_no_error(tmp_path, place):
         assert (tmp_path / "file").read_text(encoding="utf-8") == "no folder"
 
 
+def test_a_damaged_cache_is_compiled_again(tmp_path):
+    """OpenVINO itself takes other weights from it without a word."""
+    x = noise((1, 3, 16, 24))
+    expected = light_net(precision="f32", cache_dir=tmp_path)(x)
+    (blob,) = tmp_path.glob("*.blob")
+    good = blob.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        data = bytearray(good)
+        for at in rng.integers(len(data) // 4, len(data), 50):
+            data[at] ^= 1 << rng.integers(8)
+        for path in tmp_path.iterdir():
+            path.unlink()
+        blob.write_bytes(data)
+        answer, from_cache = run_and_ask(light_net(precision="f32", cache_dir=tmp_path), x, "LOADED_FROM_CACHE")
+        assert not from_cache
+        for a, b in zip(answer, expected, strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert [path.read_bytes() == data for path in tmp_path.iterdir()] == [False]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_a_cache_is_its_owners_alone(tmp_path):
+    x, folder, before = noise((1, 3, 16, 24)), tmp_path / "a" / "b", os.umask(0)
+    try:
+        light_net(cache_dir=folder)(x)
+    finally:
+        os.umask(before)
+    for each in (folder, folder.parent):
+        assert each.stat().st_mode & 0o777 == 0o700
+    (blob,) = folder.iterdir()
+    for mode in (0o770, 0o702):
+        folder.chmod(mode)
+        _, from_cache = run_and_ask(light_net(cache_dir=folder), x, "LOADED_FROM_CACHE")
+        assert not from_cache
+        assert [path.name for path in folder.iterdir()] == [blob.name]
+
+
+def test_a_cache_of_another_user_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1, raising=False)
+    assert not cache.make_room(tmp_path)
+
+
+def test_what_a_killed_compilation_left_goes_after_an_hour(tmp_path):
+    for name, age in ((f"{cache.WORKSHOP}new", 60), (f"{cache.WORKSHOP}old", 7200)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.blob").touch()
+        then = (tmp_path / name).stat().st_mtime - age
+        os.utime(tmp_path / name, (then, then))
+    assert cache.make_room(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{cache.WORKSHOP}new"]
+
+
 def test_make_room_makes_the_folder(tmp_path):
     assert cache.make_room(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()

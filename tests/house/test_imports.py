@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from models import ARCHS
 
-SHARED_MODULES = {"entity", "errors", "files"}  # beside the scripts, imported by everybody
+SHARED_MODULES = {"entity", "errors", "files", "silence"}  # beside the scripts, imported by everybody
 COMMAND_LINE = {"cli"}  # beside the scripts, imported by them alone
 TABLES = {f"models.{row.table}" for row in ARCHS.values() if row.table}
 BELOW = {  # room -> the rooms that it may import
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "entity.py": {"numpy"},
     "errors.py": {"numpy"},
     "files.py": {"numpy", "errors"},
+    "silence.py": set(),
     "cli.py": {"argparse", "models", "streams.frames", "streams.wanted", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},

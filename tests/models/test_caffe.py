@@ -150,3 +150,15 @@ def test_damaged_files_are_refused_or_read_right(tmp_path, weights, version, for
     assert n_refused > N_MUTATIONS / 8
     assert n_read > 0
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 200_000
+
+
+@pytest.mark.parametrize("axes", [(1,) * 70, (2, 6, 3, 3) + (1,) * 66, (0,), (0, 1 << 62), (), (108, *(1,) * 40)])
+def test_shapes_that_nobody_has(tmp_path, weights, axes):
+    """NumPy has 64 axes at most."""
+    content = caffemodel(weights)
+    wrong = layer(
+        "out", [field(7, field(1, b"".join(map(varint, axes)))) + field(5, weights["out/W"].astype("<f4").tobytes()), blob(weights["out/b"])]
+    )
+    right = layer("out", [blob(weights["out/W"]), blob(weights["out/b"])])
+    assert content.count(right) == 1
+    refused(tmp_path, content.replace(right, wrong), "layer 'out' states")

@@ -11,7 +11,8 @@ import pytest
 
 from errors import InputError
 from models import ARCHS, other_shapes, shapes_of
-from models.weights import read_npz, read_weights, write_weights
+from models.npz import open_npz
+from models.weights import read_weights, write_weights
 
 SHAPES = {"conv1_1/W": (4, 3, 3, 3), "conv1_1/b": (4,), "out/W": (2, 4, 1, 1), "out/b": (2,)}
 FORGOTTEN_SHAPES = {"conv5_5_CPM_L1/W": (38, 8, 1, 1), "conv5_5_CPM_L1/b": (38,), "conv5_5_CPM_L2/W": (19, 8, 1, 1), "conv5_5_CPM_L2/b": (19,)}
@@ -348,7 +349,8 @@ def test_write_weights_is_read_back_and_repeats_itself(tmp_path):
         write_weights(tmp_path / name, weights)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b.npz"]
-    read = read_npz(tmp_path / "a.npz")
+    with open_npz(tmp_path / "a.npz") as npz:
+        read = {name: npz.read(name) for name in npz.headers}
     assert list(read) == list(weights)
     for name, array in read.items():
         np.testing.assert_array_equal(array, weights[name])

@@ -206,6 +206,36 @@ def test_snapshots_that_do_not_fit(coco, tmp_path, refused, monkeypatch, run):
         (("--resume", run / "model_iter_2"), ("expected a snapshot", "--initmodel")),
         (("--resume", snapshot, "--iteration", 2), ("--iteration 2 is reached",)),
     ]
+    moment, log = "updater/optimizer:main/fuse/W/m", "extensions/LogReport/_log"
+    entries = json.loads(str(arrays[log]))
+    for name, value in (
+        ("facts", np.array("[1, 2]")),
+        ("facts", np.array("[" * 100_000)),
+        ("nothing", np.array("{}")),
+        ("nothing", np.array("[5]")),
+        ("nothing", np.array('["updater/iteration"]')),
+        ("updater/iteration", np.array(-1)),
+        ("updater/iteration", np.array("two")),
+        ("updater/iteration", np.array(2**62)),
+        ("updater/iterator:main/n_steps", np.array(3)),
+        ("updater/optimizer:main/t", np.array(2.5)),
+        ("updater/optimizer:main/fuse/W/t", np.array(-(2**40))),
+        (moment, arrays[moment].astype(np.float64)),
+        (moment, arrays[moment].ravel()),
+        (moment, np.array("text")),
+        (moment, arrays[moment] * np.nan),
+        ("updater/optimizer:main/fuse/W/v", -1 - arrays[moment] ** 2),
+        ("updater/model:main/fuse/W", arrays["updater/model:main/fuse/W"][:1]),
+        ("_snapshot_elapsed_time", np.array(np.inf)),
+        (log, np.array("{}")),
+        (log, np.array(json.dumps([5]))),
+        (log, np.array(json.dumps(entries[::-1]))),
+        (log, np.array(json.dumps([{**entries[0], "iteration": 10**300}]))),
+        ("extensions/LogReport/_summary/_names", np.array("[[]]")),
+        ("extensions/LogReport/_summary/_names", np.array('["a"]')),
+    ):
+        write_weights(tmp_path / f"changed_{len(cases)}", arrays | {name: value})
+        cases.append((("--resume", tmp_path / f"changed_{len(cases)}"), ("--resume",)))
     for number, (options, words) in enumerate(cases):
         refused(coco, tmp_path / str(number), ("--iteration", 4, *options), *words)
 

@@ -1,13 +1,16 @@
 """streams/frames.py: which frames each kind of --input gives, in which order and under which names."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from conftest import assert_input_error
 from videos import SIZE_WH, is_red, number_of, turn_mp4, write_pictures, write_video
 
+from errors import InputError
 from streams.frames import DEFAULT_RATE, Pictures, Video, find_pictures, is_live, is_video, open_frames
 
 
@@ -85,6 +88,30 @@ def test_list_of_names_above_it(tmp_path):
     write_pictures(tmp_path, ["a.png", "lists/x.png"])
     (tmp_path / "lists" / "list.txt").write_text("../a.png\nx.png\n")
     assert opened(tmp_path / "lists" / "list.txt").stems == ["a", "x"]
+
+
+@pytest.mark.parametrize("line", [".", "/", "//", "./", "./."])
+def test_list_with_what_is_no_name(tmp_path, line):
+    write_pictures(tmp_path, ["a.png"])
+    (tmp_path / "list.txt").write_text(f"a.png\n{line}\n")
+    with pytest.raises(InputError, match="expected a file's name on each line"):
+        open_frames([str(tmp_path / "list.txt")])
+
+
+def test_a_damaged_video_says_nothing_beside_our_lines(tmp_path, capfd):
+    """OpenCV's own reader of .avi and libjpeg do, once for each frame."""
+    good = Path(write_video(tmp_path / "good.avi", 8, codec="MJPG")).read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        data = np.frombuffer(good, np.uint8).copy()
+        data[rng.integers(200, len(data), 20)] = rng.integers(0, 256, 20)
+        (tmp_path / "video.avi").write_bytes(data.tobytes())
+        with contextlib.suppress(InputError):
+            video = Video(tmp_path / "video.avi")
+            for _ in video.frames():
+                pass
+            video.close()
+    assert capfd.readouterr().err == ""
 
 
 def test_list_with_a_missing_name(tmp_path):

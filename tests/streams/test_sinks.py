@@ -168,6 +168,11 @@ def test_resume_of_a_video(tmp_path):
     assert read_results(folder) == read_results(tmp_path / "whole")
 
 
+LINE = {"frame": 0, "image": "0.png", "seconds": None, "width": 64, "height": 48, "people": []}
+ENTRY = {"image_id": 0, "file_name": "0.png", "category_id": 1, "keypoints": [0] * 51, "score": 0.5}
+WRONG = (True, {"a": 1})
+
+
 @pytest.mark.parametrize(
     ("option", "content"),
     [
@@ -182,6 +187,8 @@ def test_resume_of_a_video(tmp_path):
         ("csv", CSV_HEADER + "0,a" + "b" * 200_000 + ",\n"),
         ("csv", CSV_HEADER + '0,"a.png,\n'),
         ("csv", CSV_HEADER + "first,a.png,\n"),
+        *(("jsonl", json.dumps({**LINE, name: value}) + "\n") for name in LINE for value in WRONG),
+        *(("coco_results", json.dumps([{**ENTRY, name: value}])) for name in ENTRY for value in WRONG),
     ],
 )
 def test_resume_refuses_foreign_files(pictures, tmp_path, capsys, option, content):
