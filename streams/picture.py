@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import fetch, is_url, read_bytes
+from files import is_url, read_bytes
 
 JPEG = b"\xff\xd8"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -20,7 +20,7 @@ def read_image(path, turn=True) -> np.ndarray:
 
     Raises InputError for a file that is missing, no picture, or cut off.
     """
-    data = fetch(str(path), "picture") if is_url(path) else read_bytes(path, "picture")
+    data = _fetch(str(path)) if is_url(path) else read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
@@ -29,6 +29,12 @@ def read_image(path, turn=True) -> np.ndarray:
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
     return image
+
+
+def _fetch(url) -> bytes:
+    from streams.web import fetch  # takes 50 ms, and is seldom needed
+
+    return fetch(url, "picture")
 
 
 def _decode(data, flags=cv2.IMREAD_COLOR):
