@@ -12,7 +12,7 @@ from errors import InputError
 
 STEP = 250  # milliseconds between two looks at signals
 STANDSTILL = 240.0  # seconds of waiting after which the process must have computed something
-GRACE = 5.0  # seconds for what was cancelled
+GRACE = 1.0  # seconds for what was cancelled
 LEAST_SHARE = 0.003  # of one core. A request that is worked on takes more, even on a machine that is very busy; waiting itself takes less
 
 
