@@ -161,7 +161,7 @@ def run_case(behaviour, script, folder, interrupt=None) -> str:
             process.kill()
             return f"a hang; {process.communicate()}"
     left = sorted(path.name for path in Path(folder).iterdir())
-    allowed = (1, 2, 130) if interrupt is not None else (1, 2)
+    allowed = (1, 2, 130, -signal.SIGINT) if interrupt is not None else (1, 2)  # -SIGINT: when its line is said and Python is ending
     if process.returncode not in allowed:
         return f"status {process.returncode}: {errors}"
     if "Traceback" in errors or not 1 <= errors.count("\n") <= most_lines:
