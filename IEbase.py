@@ -18,6 +18,7 @@ import cli
 from engines.openvino_compat import open_core, ov
 from engines.openvino_ir import load_file
 from engines.openvino_net import check_device, compile_model
+from engines.waiting import wait
 from errors import InputError
 
 
@@ -47,7 +48,7 @@ class IEbase:
 
     def wait(self) -> dict:
         """The outputs of what was started last."""
-        self.request.wait()
+        wait(self.request)
         return {port.any_name: np.array(self.request.get_tensor(port).data) for port in self.compiled.outputs}
 
 

@@ -5,6 +5,7 @@ python demo.py posenet models/coco_posenet.npz --img data/person.png --face_weig
 """
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
@@ -59,8 +60,9 @@ class WholeBodyDetector:
 
     def stream(self, images):
         """Yield (image, persons) for each of the images, in order."""
-        for image, people in self.pose.stream(images):
-            yield image, self._with_parts(image, persons_of(people))
+        with closing(self.pose.stream(images)) as answers:
+            for image, people in answers:
+                yield image, self._with_parts(image, persons_of(people))
 
     def _with_parts(self, image, persons) -> list:
         """The crops of all people go through each network together."""

@@ -8,7 +8,7 @@ import re
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from errors import InputError
 
@@ -30,40 +30,11 @@ def is_url(name) -> bool:
     return re.match(r"\w+://", str(name)) is not None
 
 
-def fetch(url, what) -> bytes:
-    """What a server gives for a URL (http, https). Raises InputError, also where it breaks off."""
-    try:
-        return _read_url(url)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{what} {url}: cannot be fetched ({error}); check the URL, or try again") from None
-
-
-def why_not(url) -> str:
-    """What keeps a server (http, https) from answering, in a few words; "" if nothing does, or nobody knows."""
-    try:
-        _read_url(url, 1, timeout=3)
-    except (OSError, ValueError) as error:
-        return str(error)
-    return ""
-
-
-def _read_url(url, n_bytes=None, timeout=TIMEOUT) -> bytes:
-    """Raises OSError or ValueError, whose text says why."""
-    from http.client import HTTPException  # these take 50 ms, and are seldom needed
-    from urllib.error import HTTPError
-    from urllib.request import urlopen
-
-    if urlsplit(url).scheme.lower() not in ("http", "https"):
-        raise ValueError("expected http:// or https://")
-    try:
-        with urlopen(url, timeout=timeout) as answer:
-            return answer.read(n_bytes)
-    except HTTPError as error:
-        raise OSError(f"HTTP {error.code}: {error.reason}") from None
-    except HTTPException as error:  # it broke off, or is no HTTP
-        raise OSError(str(error) or type(error).__name__) from None
-    except OSError as error:
-        raise OSError(str(getattr(error, "reason", error))) from None
+def check_url(url, what):
+    """Raise InputError for file://, which names no server."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() == "file":
+        raise InputError(f"{what} {url}: a URL names a server; for a file of this machine give its path, {unquote(parts.path) or '/...'}")
 
 
 def open_binary(path, what, cure="check the name"):

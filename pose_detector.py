@@ -6,6 +6,7 @@ python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --
 
 import sys
 import time
+from contextlib import closing
 
 import numpy as np
 
@@ -77,8 +78,9 @@ class PoseDetector:
             yield from ((image, self.detect(image)) for image in images)
             return
         inputs = ((image, self._input(resize(image, self._net_wh(image)))) for image in images)
-        for image, answer in self.net.stream(inputs):
-            yield image, self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
+        with closing(self.net.stream(inputs)) as answers:
+            for image, answer in answers:
+                yield image, self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
 
     def _people(self, pafs, heatmaps, scale_xy):
         people = decode(pafs, heatmaps, self.decoding)

@@ -3,12 +3,12 @@
 import time
 import zlib
 from collections import OrderedDict, deque
-from contextlib import suppress
 
 import numpy as np
 
 from engines.cache import workshop
 from engines.openvino_compat import open_core, ov
+from engines.waiting import give_up, wait
 from entity import STRIDE
 from errors import InputError
 from models.layers import INPUT, run_layers
@@ -96,7 +96,12 @@ class OpenVinoNet:
     def __call__(self, x) -> tuple:
         x = np.ascontiguousarray(x, np.float32)
         _, request = self._compile(x.shape)
-        return self._answer(request.infer([x], share_inputs=True))
+        try:
+            request.start_async([x], share_inputs=True)
+            return self._answer(request)
+        except BaseException:
+            self._give_up([(request, x)])
+            raise
 
     def stream(self, items):
         """Answer many pictures, several at a time: items yields (anything, x); yields (the same thing, tuple of arrays), in order.
@@ -110,10 +115,10 @@ class OpenVinoNet:
 
         def finished():
             thing, _, request = waiting[0]
-            request.wait()
+            answer = self._answer(request)
             waiting.popleft()
             idle.append(request)
-            return thing, self._answer({output: np.array(request.get_tensor(output).data) for output in request.model_outputs})
+            return thing, answer
 
         try:
             for thing, x in items:
@@ -131,15 +136,22 @@ class OpenVinoNet:
             while waiting:
                 yield finished()
         finally:
-            for _, _, request in waiting:
-                with suppress(RuntimeError):  # nobody wants these answers any more
-                    request.wait()
+            self._give_up([(request, x) for _, x, request in waiting])
+
+    def _give_up(self, pairs):
+        """pairs: as waiting.give_up. After an inference that was left in its middle OpenVINO answers wrongly, or not at all: it is compiled anew."""
+        if pairs:
+            give_up(pairs)
+            self.n_compiled -= len(self.compiled)
+            self.compiled.clear()
 
     def _requests(self, compiled):
         return [compiled.create_infer_request() for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1)]
 
-    def _answer(self, results) -> tuple:
-        arrays = {name: array for output, array in results.items() for name in output.names}
+    def _answer(self, request) -> tuple:
+        """Wait for the request, and copy what it answers."""
+        wait(request)
+        arrays = {name: np.array(request.get_tensor(output).data) for output in request.model_outputs for name in output.names}
         return tuple(arrays[layer][:, start:stop] for layer, start, stop in self.outputs)
 
     def _compile(self, shape):

@@ -77,8 +77,9 @@ def detect_all(detector, images, folder) -> tuple:
     begin, prepared = time.perf_counter(), detector.net.compile_seconds
     pictures = read_ahead(read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
     found = {}
-    with tqdm(total=len(images), unit="image", leave=False, disable=None) as progress, contextlib.closing(pictures):
-        for image, (_, people) in zip(ordered, detector.stream(pictures), strict=True):
+    bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
+    with bar as progress, contextlib.closing(pictures), contextlib.closing(detector.stream(pictures)) as answers:
+        for image, (_, people) in zip(ordered, answers, strict=True):
             found[image["id"]] = people
             progress.update()
     seconds = time.perf_counter() - begin - (detector.net.compile_seconds - prepared)

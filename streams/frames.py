@@ -2,6 +2,7 @@
 
 import glob
 import os
+import threading
 from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +12,11 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import TIMEOUT, is_url, open_binary, read_bytes
+from files import is_url, open_binary, read_bytes
 from silence import quiet
+from streams.capture import open_capture, opencv_name, with_first
 from streams.picture import read_image
+from streams.threads import LEAVE
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".ogv", ".mjpeg", ".mjpg"}
@@ -86,12 +89,10 @@ class Video:
                 if not file.read(1):
                     raise InputError(f"video {path}: the file is empty; copy or download it again")
         self.path, self.failures = str(path), []
-        self.capture = open_capture(self.path)
-        with quiet():
-            done, image = self.capture.read() if self.capture.isOpened() else (False, None)
-        if not done:
-            self.capture.release()
-            raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...), got something else, or a damaged one; convert it")
+        self.reading = threading.Lock()
+        self.capture, image = with_first(open_capture, self.path)
+        if image is None:
+            raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...), got something else (a list?), or a damaged one; convert it")
         self.first = image
         self.size_wh = image.shape[1], image.shape[0]
         rate = self.capture.get(cv2.CAP_PROP_FPS)
@@ -106,7 +107,7 @@ class Video:
         stem, image, n_read = Path(self.path).stem, self.first, 0
         for number in count():
             if number:
-                with quiet():
+                with quiet(), self.reading:
                     if not self.capture.grab():
                         break
                 image = None
@@ -115,7 +116,7 @@ class Video:
             if skip(frame):
                 continue
             if image is None:
-                with quiet():
+                with quiet(), self.reading:
                     done, image = self.capture.retrieve()
                 if not done:
                     self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
@@ -125,32 +126,9 @@ class Video:
             self.failures.append((self.path, f"it ends after {n_read} of {self.length} frames; it may be damaged"))
 
     def close(self):
-        self.capture.release()
-
-
-def open_capture(name):
-    """A cv2.VideoCapture that says nothing on stderr by itself. name: of a file or URL, or a camera's number."""
-    name = opencv_name(name) if isinstance(name, str) else name
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
-    level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    if is_url(name):  # the level stays: it would say so in the middle of the work, when the server is silent
-        return cv2.VideoCapture(
-            name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * TIMEOUT]
-        )
-    try:
-        with quiet():
-            return cv2.VideoCapture(name)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
-
-
-def opencv_name(path) -> str:
-    """The name of a file for OpenCV, which ends the process where a name is no UTF-8. Raises InputError there."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{path}: OpenCV knows no names that are not UTF-8; give the file another name") from None
-    return str(path)
+        if self.reading.acquire(timeout=LEAVE):  # a thread that waits for a server would crash on a released capture; it ends with the process
+            self.capture.release()
+            self.reading.release()
 
 
 def is_live(names) -> bool:

@@ -6,8 +6,10 @@ import time
 import cv2
 
 from errors import InputError
-from files import is_url, why_not
-from streams.frames import DEFAULT_RATE, Frame, Video, open_capture
+from files import is_url
+from streams.capture import open_capture, with_first
+from streams.frames import DEFAULT_RATE, Frame, Video
+from streams.threads import LEAVE
 
 PATIENCE = 5.0  # seconds without a frame until a camera counts as gone
 WAIT = 0.05
@@ -45,12 +47,10 @@ class Live:
         if video is not None:
             self.rate, self.size_wh, self.capture = video.rate, video.size_wh, video.capture
         else:
-            self.capture = open_capture(min(int(name), MOST_CAMERAS) if name.isdecimal() else name)
-            done, image = self.capture.read() if self.capture.isOpened() else (False, None)
-            if not done:
-                self.capture.release()
+            self.capture, image = with_first(open_capture, min(int(name), MOST_CAMERAS) if name.isdecimal() else name)
+            if image is None:
                 kind, cure = ("camera", "plug it in, or try another number") if name.isdecimal() else ("stream", "check the URL")
-                reason = why_not(name) if name.lower().startswith("http") else ""
+                reason = _why_not(name) if name.lower().startswith("http") else ""
                 said = f" ({reason})" if reason else ""
                 raise InputError(f"{kind} {name}: no picture comes from it{said}; {cure}, or play a file with --input VIDEO")
             rate = self.capture.get(cv2.CAP_PROP_FPS)
@@ -78,7 +78,7 @@ class Live:
         """Release the camera."""
         self._stopped.set()
         if self.thread.is_alive():
-            self.thread.join(PATIENCE)
+            self.thread.join(LEAVE)
         if not self.thread.is_alive():  # a thread that hangs in the driver would crash on a released camera; it ends with the process
             self.capture.release()
 
@@ -123,3 +123,9 @@ class Live:
         with self._changed:
             self._ended = True
             self._changed.notify()
+
+
+def _why_not(url) -> str:
+    from streams.web import why_not  # takes 50 ms, and is seldom needed
+
+    return why_not(url)

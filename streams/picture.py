@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import fetch, is_url, read_bytes
+from files import is_url, read_bytes
 from silence import quiet
 from streams.picture_size import JPEG, PNG, picture_size
 
@@ -24,7 +24,7 @@ def read_image(path, turn=True) -> np.ndarray:
 
     Raises InputError for a file that is missing, no picture, cut off, or larger than max_pixels().
     """
-    data = fetch(str(path), "picture") if is_url(path) else read_bytes(path, "picture")
+    data = _fetch(str(path)) if is_url(path) else read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
@@ -55,6 +55,12 @@ def check_size(size_wh, place):
         needed = -(-width * height // 1_000_000)
         said = f"{width}x{height} are more pixels than the limit of {limit / 1e6:g} million"
         raise InputError(f"{place}: {said}; make it smaller, or raise the limit: {LIMIT}={needed}")
+
+
+def _fetch(url) -> bytes:
+    from streams.web import fetch  # takes 50 ms, and is seldom needed
+
+    return fetch(url, "picture")
 
 
 def _decode(data, flags=cv2.IMREAD_COLOR):

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from errors import InputError
+from files import check_url, is_url
 from keypoints.draw import draw_people
 from keypoints.track import Tracker
 from streams import outputs, results
@@ -65,6 +66,8 @@ def with_window(wanted) -> tuple:
 
 def open_source(source, wanted):
     """What is named, opened. Raises InputError."""
+    for name in filter(is_url, source.names):
+        check_url(name, "--input")
     if source.camera is not None:
         return open_live(source.camera, as_camera=True) if is_live([source.camera]) else Live(source.camera, Video(source.camera))
     if is_live(source.names):
@@ -139,8 +142,9 @@ def work(source, detector, opened, tracker, window, counts, draws, verbose):
     from tqdm import tqdm
 
     # The bar waits a second, so that what goes wrong at once is one line.
-    with tqdm(total=len(source) or None, unit="frame", delay=1, mininterval=0.5 if sys.stderr.isatty() else 30) as bar:
-        for frame, found in detect_frames(source, detector, skip):
+    bar = tqdm(total=len(source) or None, unit="frame", delay=1, mininterval=0.5 if sys.stderr.isatty() else 30)
+    with bar, closing(detect_frames(source, detector, skip)) as answers:
+        for frame, found in answers:
             persons = detector.persons(found)
             if tracker is not None:
                 persons = tracker.update(persons, frame.number / DEFAULT_RATE if frame.seconds is None else frame.seconds)
@@ -167,12 +171,14 @@ def detect_frames(source, detector, skip):
     waiting = deque()
 
     def images():
-        for frame in read_ahead(source.frames(skip)):
+        for frame in frames:
             waiting.append(frame)
             yield frame.image
 
-    for _, found in detector.stream(images()):
-        yield waiting.popleft(), found
+    # Closed here: a signal that comes while Python collects a generator would be lost.
+    with closing(read_ahead(source.frames(skip))) as frames, closing(detector.stream(images())) as answers:
+        for _, found in answers:
+            yield waiting.popleft(), found
 
 
 def say_done(source, counts, wanted, tracker, has_pose):

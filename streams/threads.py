@@ -1,4 +1,4 @@
-"""Reading ahead of the work; work that Ctrl-C does not divide."""
+"""Reading ahead of the work; work that Ctrl-C does not divide, or does not wait for."""
 
 import queue
 import signal
@@ -6,6 +6,7 @@ import threading
 from contextlib import contextmanager
 
 END = object()
+LEAVE = 0.5  # seconds for a thread that nobody needs any more; it ends with the process
 
 
 @contextmanager
@@ -26,6 +27,30 @@ def undivided():
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def aside(call, seconds=None):
+    """call() in a thread of its own: signals are heard while it stands in a library or waits for a server. What it raises is raised here.
+
+    Raises TimeoutError when it has not ended after so many seconds; it is left alone then, as it is after a signal.
+    """
+    answers = []
+
+    def run():
+        try:
+            answers.append((call(), None))
+        except BaseException as error:  # for the caller to see
+            answers.append((None, error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if not answers:
+        raise MemoryError if not thread.is_alive() else TimeoutError  # a thread that ends without a word had none left to say it
+    ((answer, error),) = answers
+    if error is not None:
+        raise error
+    return answer
 
 
 def read_ahead(frames, size=4):
@@ -57,7 +82,12 @@ def read_ahead(frames, size=4):
     thread.start()
     try:
         while True:
-            frame, error = waiting.get()
+            try:
+                frame, error = waiting.get(timeout=LEAVE)
+            except queue.Empty:
+                if thread.is_alive() or not waiting.empty():
+                    continue
+                raise MemoryError from None  # a thread that ends without a word had none left to say it
             if error is not None:
                 raise error
             if frame is END:
@@ -65,4 +95,4 @@ def read_ahead(frames, size=4):
             yield frame
     finally:
         stopped.set()
-        thread.join(timeout=5)
+        thread.join(LEAVE)

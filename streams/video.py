@@ -11,7 +11,7 @@ import numpy as np
 
 from errors import InputError
 from files import atomic_file, check_path, remove_leftovers
-from streams.frames import open_capture, opencv_name
+from streams.capture import open_capture, opencv_name
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
 

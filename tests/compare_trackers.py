@@ -24,7 +24,7 @@ from errors import InputError
 from keypoints.track import Tracker
 from keypoints.whole import persons_of
 from pose_detector import PoseDetector
-from streams.frames import open_capture
+from streams.capture import open_capture
 
 LABELS = Path(__file__).parent / "golden" / "tracking_video.json"
 MIN_IOU = 0.5

@@ -13,6 +13,7 @@ from errors import InputError
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+PATIENCE = 900  # seconds for a process, or for what another one does: what takes longer hangs, however busy the machine is
 
 needs_shared = pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason=f"{SHARED} with photos and networks of others is not here")
 
@@ -42,7 +43,7 @@ def seeded_weights(shapes) -> dict:
     return weights
 
 
-def run_script(*arguments, cwd=ROOT, env=None, timeout=120):
+def run_script(*arguments, cwd=ROOT, env=None, timeout=PATIENCE):
     """Run a script of the project: run_script("pose_detector.py", "lightposenet", ...) -> CompletedProcess with text output."""
     script, *rest = map(str, arguments)
     return subprocess.run(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from people import person
 
 import cli
@@ -130,7 +130,7 @@ def start_fake(*argv, seconds=0.05, before="pass", main="fake_main"):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def wait_until(condition, process, seconds=20.0):
+def wait_until(condition, process, seconds=PATIENCE):
     """Wait for condition() to be true, while the process lives."""
     end = time.monotonic() + seconds
     while not condition():

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 IMPORT = "from engines.chainer_compat import chainer"
 RUN_LIGHT = """
@@ -34,7 +34,7 @@ def python(code, *options, **env):
     """Run code in a fresh Python in the project's folder, without the warning settings of this one."""
     base = {name: value for name, value in os.environ.items() if name not in ("PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE")}
     return subprocess.run(
-        [sys.executable, *options, "-c", code], cwd=ROOT, env={**base, **env}, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *options, "-c", code], cwd=ROOT, env={**base, **env}, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

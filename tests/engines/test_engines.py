@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import ROOT, golden, seeded_weights
+from conftest import PATIENCE, ROOT, golden, seeded_weights
 
 from engines import cache, open_net
 from engines.chainer_compat import chainer
@@ -699,7 +699,7 @@ print("all ended")
 
 def test_network_may_end_right_after_a_stream():
     """With callbacks in the device's threads the process ended instead (std::terminate), in the 45th round at the latest."""
-    process = subprocess.run([sys.executable, "-c", END_AFTER_STREAM], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    process = subprocess.run([sys.executable, "-c", END_AFTER_STREAM], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (process.stdout, process.returncode) == ("all ended\n", 0), process.stderr
 
 
@@ -725,5 +725,5 @@ except KeyboardInterrupt:
 
 def test_ctrl_c_after_networks_have_ended():
     """OpenVINO's cores, had each network its own, would leave the thread with a stack for signals that is gone: a segmentation fault."""
-    process = subprocess.run([sys.executable, "-c", INTERRUPT_AFTER_NETS], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    process = subprocess.run([sys.executable, "-c", INTERRUPT_AFTER_NETS], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (process.stdout, process.returncode) == ("interrupted\n", 0), process.stderr

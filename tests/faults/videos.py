@@ -4,7 +4,8 @@ from faults.kinds import Kind, digest
 from videos import write_video
 
 from errors import InputError
-from streams.frames import Video, open_capture
+from streams.capture import open_capture
+from streams.frames import Video
 
 
 class Mjpeg(Kind):

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -30,7 +30,7 @@ esac
 def make(*arguments):
     """Run make in the project as a user does; variables of a make that runs these tests are kept from it."""
     kept = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "PYTHON", "VENV")}
-    return subprocess.run(["make", *map(str, arguments)], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=60)
+    return subprocess.run(["make", *map(str, arguments)], cwd=ROOT, env=kept, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def fake_python(folder, script):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import cv2
 import pytest
-from conftest import ROOT, assert_refused, run_script, seeded_weights
+from conftest import PATIENCE, ROOT, assert_refused, run_script, seeded_weights
 from videos import fake_camera_main, number_of, picture, read_video, start_fake, wait_until, write_video
 
 import camera_face_demo
@@ -93,7 +93,7 @@ def test_keys(screen, tmp_path):
         press(screen, process, "space")
         wait_until(lambda: lines.stat().st_size > size, process)
         press(screen, process, "q")
-        printed, errors = process.communicate(timeout=10)
+        printed, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors.count("camera_pose_demo")) == (0, 0)  # stderr has the bar of tqdm
     (saved,) = tmp_path.glob("frame_*.png")
     assert f"saved {saved.name}" in printed
@@ -115,7 +115,7 @@ def test_other_keys_that_quit(screen, tmp_path, monkeypatch, key):
     out = tmp_path / "out.mp4"
     with running(start_fake("--input", video, "--out", out, main="fake_camera_main")) as process:
         press(screen, process, key)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors.count("fake")) == (0, 0)
     assert 0 < len(read_video(out)[0]) < 400
 
@@ -135,7 +135,7 @@ def test_window_ends_with_the_video(screen, tmp_path, monkeypatch):
     video = write_video(tmp_path / "v.mp4", 5)
     monkeypatch.setenv("DISPLAY", screen)
     with running(start_fake("--input", video, main="fake_camera_main")) as process:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors.count("fake")) == (0, 0)
 
 
@@ -145,7 +145,7 @@ def test_pictures_in_a_window(screen, tmp_path, monkeypatch):
     monkeypatch.setenv("DISPLAY", screen)
     with running(start_fake("--input", video, "--show", seconds=0.02)) as process:
         press(screen, process, "q", title="fake")
-        printed, errors = process.communicate(timeout=10)
+        printed, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors.count("fake")) == (0, 0)
     assert 0 < int(printed.split()[0]) < 400
 
@@ -207,7 +207,7 @@ def test_signals_end_it(tmp_path, number, no_screen):
     with running(start_fake("--input", video, "--out", out, "--jsonl", lines, main="fake_camera_main")) as process:
         wait_until(lambda: lines.exists() and lines.read_text().count("\n") >= 6, process)
         process.send_signal(number)
-        process.communicate(timeout=10)
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     last = json.loads(lines.read_text().splitlines()[-1])
     assert len(read_video(out)[0]) in (last["frame"] + 1, last["frame"] + 2)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from coco_files import annotation, annotations_path, change_annotations, make_coco, standing
-from conftest import ROOT, SHARED, assert_refused, needs_shared, run_script
+from conftest import PATIENCE, ROOT, SHARED, assert_refused, needs_shared, run_script
 from matplotlib.path import Path as Outline
 from pycocotools import mask as rle
 
@@ -229,11 +229,11 @@ def test_an_interruption_leaves_whole_files(tmp_path, number, status):
     command = [sys.executable, str(ROOT / "gen_ignore_mask.py"), "--coco_dir", str(tmp_path), "--jobs", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     folder = mask_path(tmp_path, "train", 0).parent
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and process.poll() is None and not (folder.is_dir() and any(folder.iterdir())):
         time.sleep(0.002)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == status, errors
     assert "Traceback" not in errors
     before = masks_in(tmp_path)

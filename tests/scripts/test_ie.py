@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from coco_ap import average_precision
-from conftest import ROOT, SHARED, assert_refused, needs_shared, run_script, seeded_weights
+from conftest import PATIENCE, ROOT, SHARED, assert_refused, needs_shared, run_script, seeded_weights
 
 from engines import open_net
 from engines.openvino_compat import open_core, ov
@@ -253,6 +253,9 @@ def test_reading_ahead_keeps_order_bounds_and_errors():
     time.sleep(0.3)
     assert len(taken) <= 6
     reader.close()
+    end = time.monotonic() + PATIENCE
+    while threading.active_count() > before and time.monotonic() < end:
+        time.sleep(0.01)
     assert threading.active_count() == before
 
     def broken():

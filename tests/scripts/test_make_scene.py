@@ -7,7 +7,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 
 DATA = ROOT / "data"
 
@@ -18,7 +18,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     for name in ("make_scene.py", "astronaut.png", "hopper.png"):
         shutil.copy(DATA / name, folder)
-    process = subprocess.run([sys.executable, folder / "make_scene.py"], cwd=folder.parent, capture_output=True, text=True, timeout=60)
+    process = subprocess.run([sys.executable, folder / "make_scene.py"], cwd=folder.parent, capture_output=True, text=True, timeout=PATIENCE)
     assert (process.returncode, process.stderr) == (0, "")
     return folder
 

@@ -11,7 +11,7 @@ import textwrap
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, run_script
+from conftest import PATIENCE, ROOT, assert_refused, run_script
 from people import person, visible
 
 from data.make_scene import DATA, PORTRAITS
@@ -584,7 +584,7 @@ def interrupted(tmp_path, module, seconds, *arguments):
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(INTERRUPTER))
     env = os.environ | {"PYTHONPATH": str(tmp_path), "INTERRUPT_AT": module, "INTERRUPT_AFTER": str(seconds)}
     command = [sys.executable, ROOT / "pose_detector.py", "lightposenet", "--img", SCENE, "--precise", "--short_side", 1600, *arguments]
-    return subprocess.run(list(map(str, command)), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run(list(map(str, command)), cwd=ROOT, env=env, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -606,7 +606,7 @@ def test_interrupt_from_outside(out):
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=3)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
     assert (process.returncode, stdout, stderr) == (130, "", "pose_detector.py: interrupted\n")
     assert_nothing_written(out)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from caffe_files import caffemodel
 from coco_files import make_coco
-from conftest import ROOT, seeded_weights
+from conftest import PATIENCE, ROOT, seeded_weights
 from training_runs import (
     OFTEN,
     SHORT,
@@ -114,7 +114,7 @@ def test_killed_at_any_moment_it_goes_on_from_the_last_snapshot(coco, tmp_path):
     out, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, str(ROOT / "train_coco_pose_estimation.py"), "--coco_dir", str(coco), "--out", str(out), *SHORT, *OFTEN]
     with subprocess.Popen([*command, "--iteration", "1000", "--interval", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while not (out / "snapshot_iter_3").exists() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         time.sleep(np.random.default_rng().uniform(0, 0.3))
@@ -162,7 +162,7 @@ sys.exit(train_coco_pose_estimation.main(sys.argv[1:]))
 def train_signalled(coco, out, *options, step, number, times=1):
     """A run in a process of its own, which gets a signal when it asks for the batch of a step."""
     code = SIGNALLED.format(step=step, number=int(number), times=times)
-    return subprocess.run([sys.executable, "-c", code, *arguments(coco, out, *options)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-c", code, *arguments(coco, out, *options)], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

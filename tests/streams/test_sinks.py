@@ -9,6 +9,7 @@ import signal
 import cv2
 import numpy as np
 import pytest
+from conftest import PATIENCE
 from videos import fake_main, fake_person, picture, start_fake, wait_until, write_pictures, write_video
 
 from errors import InputError
@@ -78,7 +79,7 @@ def test_killed_and_resumed(pictures, tmp_path, n_lines):
     assert n_lines <= len(found["jsonl"]) < 20
     assert abs(len(found["op"]) - len(found["jsonl"])) <= 1
     again = start_fake(*arguments(pictures, killed), "--resume", seconds=0)
-    printed, _ = again.communicate(timeout=30)
+    printed, _ = again.communicate(timeout=PATIENCE)
     assert again.returncode == 0
     n_done = sum(bool(json.loads(line)["people"]) for line in found["jsonl"])  # a picture without people is not in all files, and is done again
     n_skipped = 20 - int(printed.split(" pictures")[0])
@@ -93,7 +94,7 @@ def test_interrupted_and_resumed(pictures, tmp_path):
     path = folder / "r.jsonl"
     wait_until(lambda: path.exists() and path.read_text().count("\n") >= 3, process)
     process.send_signal(2)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (130, "fake.py: interrupted\n")
     assert fake_main([*arguments(pictures, folder), "--resume"]) == 0
     assert fake_main(arguments(pictures, tmp_path / "whole")) == 0
@@ -294,7 +295,7 @@ def test_full_disk_behind_the_options(pictures, tmp_path, name):
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
     folder = tmp_path / "r"
     process = start_fake(*arguments(pictures, folder, [name]), seconds=0, before=limit)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert errors.count("\n") == 1
     assert OUTPUTS[name] in errors

@@ -8,7 +8,7 @@ import subprocess
 import cv2
 import numpy as np
 import pytest
-from conftest import assert_input_error
+from conftest import PATIENCE, assert_input_error
 from videos import SIZE_WH, fake_main, is_red, number_of, picture, read_video, start_fake, turn_mp4, wait_until, write_pictures, write_video
 
 from errors import InputError
@@ -178,7 +178,7 @@ def test_interrupted_video_holds_what_was_done(tmp_path, number):
     process = start_fake("--input", source, "--out", out, "--jsonl", lines, seconds=0.02)
     wait_until(lambda: lines.exists() and lines.read_text().count("\n") >= 12, process)
     process.send_signal(number)
-    printed, errors = process.communicate(timeout=20)
+    printed, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     assert errors.strip() in ("", "fake.py: interrupted")
     images, _ = read_video(out)
@@ -208,7 +208,7 @@ def test_full_disk_is_one_line(tmp_path):
     limit = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))"
     process = start_fake("--input", source, "--out", tmp_path / "out.avi", seconds=0, before=limit)
     try:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         raise

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from samples import Numbers
 
 from engines.chainer_compat import chainer
 from errors import InputError
-from training import workers
 from training.iterator import MOST_TRIES, SampleIterator
 
 LENGTH, BATCH = 7, 3
@@ -114,7 +113,7 @@ def test_a_process_that_is_killed_is_one_line(waits):
     iterator.next()
     (number,) = iterator.pool._processes
     os.kill(number, signal.SIGKILL)
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while waits and not iterator.pool._broken and time.monotonic() < end:
         time.sleep(0.01)
     with pytest.raises(InputError, match="ended by itself") as caught:
@@ -160,7 +159,7 @@ if __name__ == "__main__":
 def test_a_process_that_is_killed_while_it_starts_is_one_line(tmp_path):
     (tmp_path / "main.py").write_text(DYING)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    process = subprocess.run([sys.executable, str(tmp_path / "main.py")], env=env, capture_output=True, text=True, timeout=60, check=False)
+    process = subprocess.run([sys.executable, str(tmp_path / "main.py")], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout.count("\n") == 1
     assert "ended by itself" in process.stdout
@@ -203,7 +202,7 @@ def test_ctrl_c_is_not_the_workers(tmp_path, state):
     """A terminal sends it to all processes."""
     main, _ = start_main(tmp_path, state)
     os.killpg(main.pid, signal.SIGINT)
-    assert main.communicate(timeout=60) == ("4\n", "")
+    assert main.communicate(timeout=PATIENCE) == ("4\n", "")
     assert main.returncode == 0
 
 
@@ -220,10 +219,10 @@ def is_alive(number) -> bool:
 def test_no_process_outlives_one_that_is_killed(tmp_path, state):
     main, numbers = start_main(tmp_path, state)
     main.kill()
-    main.wait(10)
+    main.wait(PATIENCE)
     for stream in (main.stdin, main.stdout, main.stderr):
         stream.close()
-    end = time.monotonic() + 10 * workers.WATCH
+    end = time.monotonic() + PATIENCE
     while any(map(is_alive, numbers)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(map(is_alive, numbers))

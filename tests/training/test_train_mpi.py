@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from coco_files import make_coco
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from training_runs import OFTEN, SHORT, assert_same_weights, files_in, log_of, train
 
 MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -30,7 +30,7 @@ def train_by_two(coco, out, *options):
     env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     launch = [MPIEXEC, *(["--allow-run-as-root"] if os.getuid() == 0 else []), "--oversubscribe", "-n", "2", sys.executable]
     script = [str(ROOT / "train_coco_pose_estimation.py"), "--coco_dir", str(coco), "--out", str(out), "--communicator", "naive"]
-    return subprocess.run([*launch, *script, *SHORT, *OFTEN, *map(str, options)], capture_output=True, text=True, timeout=120, env=env)
+    return subprocess.run([*launch, *script, *SHORT, *OFTEN, *map(str, options)], capture_output=True, text=True, timeout=PATIENCE, env=env)
 
 
 CASES = {  # options and what the weights may differ by
