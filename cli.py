@@ -149,6 +149,12 @@ def add_short_side(parser, what="", default=368):
     parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
 
 
+def add_scales(parser):
+    """--scales."""
+    usual = "auto: where nobody, only parts, or somebody who fills the picture is found, look at half the short side too (default); one: never"
+    parser.add_argument("--scales", choices=("auto", "one"), default="auto", help=usual)
+
+
 def add_source_options(parser, pose=True, words=False):
     """--img or --input, and the outputs (streams/pipeline.py). pose: the detector finds poses, which can be tracked, and evaluated as COCO does.
     words: what is read may be named without an option too (add_network)."""

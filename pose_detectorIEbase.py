@@ -47,7 +47,7 @@ class Recorder:
 def make_detector(net, options):
     task = net.arch.task
     if task == "pose":
-        return PoseDetector(net, short_side=options.short_side)
+        return PoseDetector(net, short_side=options.short_side, again=False)  # one answer of the network, to compare
     return FaceDetector(net) if task == "face" else HandDetector(net, hand=options.hand)
 
 
