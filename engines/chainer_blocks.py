@@ -4,10 +4,10 @@ The usual way unrolls the whole input (im2col), up to 300 MB, multiplies once, a
 of rows that stay in a core's cache, and the blocks are shared out to the cores (engines.chainer_blas). Two ways are here:
 
 - "product", 1x1: of the kernel and the input as it lies.
-- "shifted", stride 1: a block is copied with its margin of zeros, width V = W + 2 pad; then the input moved by (dy, dx) is the same memory
-  dy * V + dx numbers further on, and the convolution is the sum of kernel[dy, dx] times that over all (dy, dx): nothing is unrolled. The columns
-  in the margin are computed too and left out. The input's gradient is the convolution of the gradient with the turned kernel, the kernel's
-  gradient the product of the gradient and the moved input.
+- "shifted", stride 1: a block is copied with its margin of zeros, width V = W + pad (a row's right margin is the next row's left one); then the
+  input moved by (dy, dx) is the same memory dy * V + dx numbers further on, and the convolution is the sum of kernel[dy, dx] times that over all
+  (dy, dx): nothing is unrolled. The columns in the margin are computed too and left out. The input's gradient is the convolution of the gradient
+  with the turned kernel, the kernel's gradient the product of the gradient and the moved input.
 
 Inputs x (N, C, H, W), W (O, C, k, k), b (O,), all float32 or all float64; output (N, O, H', W').
 """
@@ -41,6 +41,10 @@ class Shape(NamedTuple):
         """Of the output."""
         return (side + 2 * self.pad - self.reach - 1) // self.stride + 1
 
+    def wide(self, width) -> int:
+        """From row to row of a padded input, or of the output that lies as it does, whichever needs more."""
+        return width + max(self.pad, 2 * self.pad - self.reach)
+
     def offsets(self):
         return [(dy, dx) for dy in range(0, self.reach + 1, self.dilation) for dx in range(0, self.reach + 1, self.dilation)]
 
@@ -59,18 +63,22 @@ def begin(sums, b):
     return b is not None
 
 
-def padded(x, first, last, shape, spare=0):
-    """Rows `first` to `last` (not included) of one x (C, H, W) with its margins of zeros, and some spare rows: (C, rows + spare, W + 2 pad)."""
+def padded(x, first, last, shape):
+    """Rows `first` to `last` (not included) of one x (C, H, W) with its margins of zeros, and more zeros below: (C, rows + 1 or more, V).
+
+    The right margin of a row is at the beginning of the next one. V = shape.wide(W).
+    """
     channels, height, width = x.shape
     pad = shape.pad
-    above, below = max(pad, first), min(pad + height, last)
-    result = np.empty((channels, last - first + spare, width + 2 * pad), x.dtype)
-    above_here, below_here = above - first, max(below, above) - first
-    result[:, :above_here] = 0
-    result[:, below_here:] = 0
-    result[:, above_here:below_here, :pad] = 0
-    result[:, above_here:below_here, pad + width :] = 0
-    result[:, above_here:below_here, pad : pad + width] = x[:, above - pad : max(below, above) - pad]
+    above, below = max(pad, first), max(min(pad + height, last), max(pad, first))
+    wide = shape.wide(width)
+    result = np.empty((channels, last - first + 1 + shape.reach // wide, wide), x.dtype)
+    result[:, : above - first] = 0
+    result[:, below - first :] = 0
+    middle = result[:, above - first : below - first]
+    middle[:, :, :pad] = 0
+    middle[:, :, pad + width :] = 0
+    middle[:, :, pad : pad + width] = x[:, above - pad : below - pad]
     return result
 
 
@@ -127,12 +135,12 @@ def shifted(x, kernel, n_out, shape, b, relu):
     """kernel: _by_offset."""
     n, channels, height, width = x.shape
     y = np.empty((n, n_out, shape.size(height), shape.size(width)), x.dtype)
-    wide, offsets = width + 2 * shape.pad, shape.offsets()
+    wide, offsets = shape.wide(width), shape.offsets()
     blocks, gemm, item = blocks_of(y.shape[2], wide), gemm_of(x.dtype), x.itemsize
 
     def work(number):
         image, (first, last) = number // len(blocks), blocks[number % len(blocks)]
-        source = padded(x[image], first, last + shape.reach, shape, spare=1)
+        source = padded(x[image], first, last + shape.reach, shape)
         sums = np.empty((n_out, last - first, wide), x.dtype)
         target, columns = Matrix(sums.ctypes.data, (last - first) * wide), (last - first) * wide
         start, stride, begun = source.ctypes.data, source.shape[1] * wide, begin(sums, b)
@@ -148,7 +156,7 @@ def shifted(x, kernel, n_out, shape, b, relu):
 
 def shifted_gradient(x, gradient, shape):
     n, channels, height, width = x.shape
-    n_out, wide, item = gradient.shape[1], width + 2 * shape.pad, x.itemsize
+    n_out, wide, item = gradient.shape[1], shape.wide(width), x.itemsize
     rows, offsets, gemm = gradient.shape[2], shape.offsets(), gemm_of(x.dtype)
     result = np.empty((len(offsets), n_out, channels), x.dtype)
     at_once = max(1, BATCH_BYTES // (item * (channels + n_out) * (height + 2 * shape.pad) * wide))
@@ -157,7 +165,7 @@ def shifted_gradient(x, gradient, shape):
         sources, tails = [None] * len(images), [None] * len(images)
 
         def prepare(number, images=images, sources=sources, tails=tails):
-            sources[number] = padded(x[images[number]], 0, rows + shape.reach, shape, spare=1)
+            sources[number] = padded(x[images[number]], 0, rows + shape.reach, shape)
             tails[number] = np.zeros((n_out, rows, wide), x.dtype)
             tails[number][:, :, : gradient.shape[3]] = gradient[images[number]]
 

@@ -1,4 +1,4 @@
-"""Convolution, bias and ReLU on a CPU as one function of Chainer, several times faster than its own (engines.chainer_blocks has the ways).
+"""Convolution, bias and ReLU on a CPU as one function of Chainer, faster than its own (engines.chainer_blocks has the ways).
 
     y = Convolution(Shape(kernel=3, stride=1, pad=1, dilation=1), relu=True).apply((x, W, b))[0]
 

@@ -25,6 +25,8 @@ ODD = [  # n, channels in, out, height, width, kernel, stride, pad, dilation
     (2, MANY, 4, 12, 13, 3, 1, 0, 1),
     (1, MANY, 4, 12, 13, 3, 1, 5, 1),
     (1, MANY, 4, 2, 1, 3, 1, 1, 1),
+    (2, MANY, 4, 3, 1, 3, 1, 4, 4),
+    (1, MANY, 4, 1, 2, 7, 1, 3, 1),
     (2, MANY, 4, 9, 8, 2, 1, 1, 1),
     (2, MANY, 19, 8, 8, 1, 1, 0, 1),
     (1, MANY, 4, 12, 13, 1, 1, 1, 1),
@@ -122,7 +124,7 @@ def threads(request, monkeypatch):
         yield request.param
 
 
-BITS = {case: answers(ours, *made_up(case), True) for case in (ODD[4], ODD[13], (4, MANY, 9, 30, 31, 1, 1, 0, 1))}
+BITS = {case: answers(ours, *made_up(case), True) for case in (ODD[4], ODD[15], (4, MANY, 9, 30, 31, 1, 1, 0, 1))}
 
 
 @pytest.mark.parametrize("case", BITS)
