@@ -55,7 +55,7 @@ ONLY_IN = {
     "mediapipe": ("distil/mediapipe_teacher.py",),
 }
 ENGINE_MODULES = {"engines.chainer_": "chainer", "engines.openvino_": "openvino"} | dict.fromkeys(
-    (f"training.{name}" for name in ("run", "updater", "extensions", "iterator", "snapshot")), "chainer"
+    (f"training.{name}" for name in ("run", "updater", "adam", "extensions", "iterator", "snapshot")), "chainer"
 )
 ENGINE_NAMES = {"chainer": "chainer", "ov": "openvino", "openvino": "openvino"}  # as engines/ calls them: not to be handed on
 
