@@ -84,7 +84,7 @@ class PoseDetector:
         with closing(self.net.stream(inputs)) as answers:
             for image, answer in answers:
                 people = self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
-            yield image, self._looked_again(image, people)
+                yield image, self._looked_again(image, people)
 
     def _looked_again(self, image, people):
         """People who are too large for the network are found in a smaller picture."""
