@@ -179,7 +179,7 @@ def test_too_little_memory_for_the_libraries_is_one_line(script, megabytes):
 @pytest.mark.parametrize("engine", ["openvino", "chainer"])
 def test_too_little_memory_for_the_network_is_one_line(tmp_path, engine):
     command = [sys.executable, ROOT / "pose_detector.py", "lightposenet", "--img", ROOT / "data" / "person.png", "--out", tmp_path / "r.png"]
-    ended = subprocess.run([*command, "--engine", engine], capture_output=True, text=True, timeout=120, preexec_fn=limited(800), check=False)
+    ended = subprocess.run([*command, "--engine", engine], capture_output=True, text=True, timeout=120, preexec_fn=limited(720), check=False)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "not enough memory" in ended.stderr
     assert not (tmp_path / "r.png").exists()
