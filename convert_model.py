@@ -7,6 +7,8 @@
 All layers are converted, or nothing is written and the exit status is not 0.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import cli
 from entity import STRIDE
 from errors import InputError
 from evaluation.compare import SAME_JOINT, count_common
-from files import check_path
+from files import check_path, is_same_file
 from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
@@ -61,7 +63,7 @@ def check_options(options):
         raise InputError(f"{source}: expected a .caffemodel or an .npz, got {source.suffix or 'no extension'!r}")
     if target.suffix not in (".npz", ".xml"):
         raise InputError(f"{target}: expected the name of an .npz or an .xml, got {target.suffix or 'no extension'!r}")
-    if source.resolve() == target.resolve():
+    if is_same_file(source, target):
         raise InputError(f"{target}: source and target are the same file; name another target")
     check_path(target, "TARGET")
     if target.suffix == ".xml":

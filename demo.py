@@ -4,6 +4,8 @@ python demo.py --img data/people.png
 python demo.py posenet models/coco_posenet.npz --img data/person.png --face_weights models/facenet.npz --hand_weights models/handnet.npz
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from contextlib import closing
 from dataclasses import replace

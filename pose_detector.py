@@ -4,6 +4,8 @@ python pose_detector.py lightposenet --img data/people.png
 python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --precise --out result.png --json result.json
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 import time
 from contextlib import closing

@@ -5,6 +5,8 @@ python pose_detectorIE.py facenet --img data/face.png --xml models/FP16/pose_ite
 python pose_detectorIE.py human-pose-estimation-0001 --img data/people.png --xml models/human-pose-estimation-0001.xml
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 
 import cli

@@ -6,6 +6,8 @@
 Chainer is the reference. OpenVINO runs in f32, in bf16 where the processor has it, with weights in FP16, and with each .xml named.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import io
 import sys
 import tempfile

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import atomic_file, check_path, remove_leftovers
+from files import atomic_file, check_path
 from streams.capture import open_capture, opencv_name
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
@@ -31,7 +31,6 @@ class VideoFile:
         """Add a picture (H, W, 3) uint8 BGR, `times` frames long."""
         if self.writer is None:
             self.size_wh = image.shape[1], image.shape[0]
-            remove_leftovers(self.path.parent)
             self.part = self.stack.enter_context(atomic_file(self.path, f".part{self.path.suffix}"))
             self.writer = _open(self.part, self.codec, self.rate, self._even(image))
             if not self.writer.isOpened():
@@ -76,13 +75,26 @@ def check_video_path(path, codec=None):
     check_path(path, "--out")
     opencv_name(path.resolve())
     codec = codec or CODECS[path.suffix.lower()]
-    with tempfile.TemporaryDirectory() as folder:
-        trial, image = Path(folder) / f"trial{path.suffix}", np.zeros((64, 64, 3), np.uint8)
-        writer = _open(trial, codec, 25, image)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            size = _size_of_trial(Path(folder) / f"trial{path.suffix}", codec)
+    except OSError as error:
+        cure = "make room there, or name another one in TMPDIR"
+        raise InputError(f"{error.filename or 'TMPDIR'}: the temporary folder cannot be written ({error.strerror or error}); {cure}") from None
+    if not size:
+        raise InputError(f"--codec {codec}: this OpenCV cannot write it into {path.suffix}; leave --codec out, or try mp4v, MJPG or XVID")
+
+
+def _size_of_trial(path, codec) -> int:
+    """Bytes of a video with one frame; 0 where it cannot be written. Raises OSError where there is no room for it."""
+    path.write_bytes(bytes(1 << 14))
+    image = np.zeros((64, 64, 3), np.uint8)
+    with _quiet():
+        writer = _open(path, codec, 25, image)
+        opened = writer.isOpened()
         writer.write(image)
         writer.release()
-        if not trial.exists() or not trial.stat().st_size:
-            raise InputError(f"--codec {codec}: this OpenCV cannot write it into {path.suffix}; leave --codec out, or try mp4v, MJPG or XVID")
+    return path.stat().st_size if opened else 0
 
 
 def _backend(path, codec, rate, size_wh):
