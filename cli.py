@@ -57,7 +57,8 @@ def run(parser, work, argv=None) -> int:
 
 
 def _parsed(parser, argv):
-    options = parser.parse_intermixed_args(argv)
+    mixed = parser.get_default("task") is not None  # words may stand between options; subcommands cannot
+    options = parser.parse_intermixed_args(argv) if mixed else parser.parse_args(argv)
     if "words" in options:
         try:
             split_words(options)
