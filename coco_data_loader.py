@@ -209,6 +209,9 @@ def _run_lengths(segmentation, width, height):
     return [segmentation]
 
 
+HEADINGS = ("skeletons", "heatmaps", "PAFs", "what does not count")  # of draw_sample's strip
+
+
 def draw_sample(image, mask, poses):
     """A strip of a sample: skeletons, heatmaps, PAFs, and what does not count; (insize, 4 insize, 3) uint8."""
     centers = cell_centers(image.shape[0])
@@ -237,7 +240,7 @@ def show_samples(options):
     order = rng.permutation(len(loader))
     for begin in range(0, len(order), options.number):
         numbers = tqdm(order[begin : begin + options.number], unit="sample", disable=None, leave=False)
-        sheet = np.vstack([draw_sample(*loader.view(number, rng)) for number in numbers])
+        sheet = np.vstack([draw.make_headings(HEADINGS, options.insize), *(draw_sample(*loader.view(number, rng)) for number in numbers)])
         if out is not None:
             results.write_image(out, sheet)
             print(f"{out}: {min(options.number, len(order))} of {len(loader)} samples; each: skeletons, heatmaps, PAFs, what does not count (red)")

@@ -27,7 +27,7 @@ from entity import COCO_YEAR
 from errors import InputError
 from evaluation import report
 from evaluation.coco import SPLITS, check_coco, check_pictures, read_annotations
-from evaluation.coco_ap import choose, coco_entries, coco_figures, detect_all
+from evaluation.coco_ap import choose, coco_entries, coco_result, detect_all
 from evaluation.keypoint_errors import compare, keypoint_errors
 from files import check_distinct, check_path, is_same_file
 from models import ARCHS
@@ -147,12 +147,14 @@ def evaluate(options):
     found, seconds = detect_all(detector, images, folder)
     entries = coco_entries(found)
     comparisons = compare_all(dataset, found)
+    result = coco_result(dataset, entries)
     document = {
         "run": describe(options, detector, len(images), len(everything["images"])),
         "seconds_per_image": round(seconds, 4),
         "people": sum(len(comparison.oks) for comparison in comparisons.values()),
         "detections": len(entries),
-        "figures": coco_figures(dataset, entries),
+        "figures": result.figures,
+        "curves": result.curves,
         "keypoints": keypoint_errors(comparisons.values()),
         "per_image": per_image(images, comparisons),
         "versions": versions(),
@@ -170,6 +172,8 @@ def write(options, document, entries, pictures, comparisons):
     if options.report is not None:
         contents |= report.make(options.report, document, pictures, comparisons)
     results.write_files(contents)
+    if options.report is not None:
+        report.remove_older(options.report, contents)
     print(report.text_of(document))
     if options.report is not None:
         print(f"\n{Path(options.report) / report.PAGE}")

@@ -134,22 +134,36 @@ def print_tables(rows, kinds):
         print(f"{row['engine']:{width}}  {people:>7} {row['joints']:>7} {row['joints_in_common']:>10} {1000 * row['seconds']:9.1f}")
 
 
-def draw_differences(path, runs, kinds) -> bytes:
-    """A picture, in the format of path's extension, of |difference| to the reference: the maximum over channels, per network and kind of map."""
+def draw_differences(path, image, runs, kinds) -> bytes:
+    """A picture, in the format of path's extension: per network what it found, and over the photo, in grey, where it differs from the reference.
+
+    image (H, W, 3) uint8 BGR. A difference is the maximum over the channels of a kind of map.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    others = runs[1:]
-    figure, axes = plt.subplots(len(others), len(kinds), figsize=(5 * len(kinds), 3.4 * len(others)), squeeze=False, layout="constrained")
+    others, n_columns = runs[1:], 1 + len(kinds)
+    height, width = image.shape[:2]
+    figure, axes = plt.subplots(len(others), n_columns, figsize=(5 * n_columns, 3.4 * len(others)), squeeze=False, layout="constrained")
     for line, item in zip(axes, others, strict=True):
-        for axis, kind, maps, expected in zip(line, kinds, item["maps"], runs[0]["maps"], strict=True):
-            picture = axis.imshow(np.abs(maps - expected)[0].max(0), cmap="magma")
-            axis.set_title(f"{Path(item['name']).name}: {kind}, |difference| to {REFERENCE}", fontsize=8)
+        name = Path(item["name"]).name
+        line[0].imshow(image[..., ::-1])
+        for found, mark, label in ((runs[0], "w+", REFERENCE), (item, "r.", name)):
+            line[0].plot(*found["points"][:, 1:3].T, mark, markersize=4, label=label)
+        line[0].legend(loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2, fontsize=8, facecolor="grey")
+        line[0].set_title(f"{name}: what was found", fontsize=8)
+        for axis, kind, maps, expected in zip(line[1:], kinds, item["maps"], runs[0]["maps"], strict=True):
+            difference = np.abs(maps - expected)[0].max(0)
+            axis.imshow(image.mean(2), cmap="gray", vmin=0, vmax=255)
+            extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+            picture = axis.imshow(difference, cmap="magma", extent=extent, alpha=0.2 + 0.8 * np.sqrt(difference / max(difference.max(), 1e-12)))
+            axis.set_title(f"{name}: {kind}, |difference| to {REFERENCE}", fontsize=8)
+            figure.colorbar(picture, ax=axis)
+        for axis in line:
             axis.set_xticks([])
             axis.set_yticks([])
-            figure.colorbar(picture, ax=axis)
     content = io.BytesIO()
     figure.savefig(content, format=Path(path).suffix[1:], dpi=100)
     plt.close(figure)
@@ -183,7 +197,7 @@ def compare(options):
         runs = [run(name, net, image, options) for name, net in open_nets(options, folder)]
     rows = summarise(runs, kinds)
     print_tables(rows, kinds)
-    contents = {options.out: draw_differences(options.out, runs, kinds)}
+    contents = {options.out: draw_differences(options.out, image, runs, kinds)}
     if options.json is not None:
         text = to_json_text(options.img, (image.shape[1], image.shape[0]), arch=options.arch, engines=rows)
         contents[options.json] = text.encode()

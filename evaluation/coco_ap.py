@@ -7,6 +7,7 @@ import contextlib
 import io
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
@@ -22,11 +23,23 @@ PERSON = 1  # COCO's category
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
 
 
-def coco_figures(dataset, entries) -> dict:
-    """{"AP": 0.45, ...} with the names of FIGURES; None where there is nobody of that size.
+CURVES = ("0.50", "0.75", "0.95")  # OKS from which on a detection is right
 
-    dataset: {"images", "annotations"} in COCO's form, those that count; entries: of a COCO result file, all on these images.
-    """
+
+class Result(NamedTuple):
+    """Of an evaluation."""
+
+    figures: dict  # {"AP": 0.45, ...} with the names of FIGURES; None where there is nobody of that size
+    curves: dict  # {"recall": 101 numbers from 0 to 1, "precision": {OKS of CURVES: 101 numbers}}, people of all sizes
+
+
+def coco_figures(dataset, entries) -> dict:
+    """coco_result's figures."""
+    return coco_result(dataset, entries).figures
+
+
+def coco_result(dataset, entries) -> Result:
+    """dataset: {"images", "annotations"} in COCO's form, those that count; entries: of a COCO result file, all on these images."""
     categories = [{"id": PERSON, "name": "person"}]
     with contextlib.redirect_stdout(io.StringIO()):
         truth, found = COCO(), COCO()
@@ -41,7 +54,15 @@ def coco_figures(dataset, entries) -> dict:
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    return {name: float(value) if value >= 0 else None for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+    figures = {name: float(value) if value >= 0 else None for name, value in zip(FIGURES, evaluation.stats, strict=True)}
+    return Result(figures, _curves(evaluation))
+
+
+def _curves(evaluation) -> dict:
+    precision = evaluation.eval["precision"][:, :, 0, 0, 0]  # (OKS, recall), -1 where nobody is labelled
+    numbers = {f"{oks:.2f}": number for number, oks in enumerate(evaluation.params.iouThrs)}
+    recall = [round(float(value), 2) for value in evaluation.params.recThrs]
+    return {"recall": recall, "precision": {oks: [max(0.0, round(float(value), 4)) for value in precision[numbers[oks]]] for oks in CURVES}}
 
 
 def coco_entries(found) -> list:

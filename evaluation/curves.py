@@ -62,6 +62,6 @@ def plot_log(logs, path):
         axes.grid(alpha=0.3)
         axes.margins(0.1)
         axes.set_ylim(bottom=0)
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)  # below: it hides no point
     with atomic_file(path, path.suffix) as part:
         figure.savefig(part, dpi=100)

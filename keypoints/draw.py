@@ -49,6 +49,26 @@ def draw_poses(image, poses):
     return canvas
 
 
+def draw_labels(image, labels):
+    """A copy of the picture with texts. labels: (text, x, y) each: it begins at x and stands above y, pixels."""
+    canvas = np.ascontiguousarray(image).copy()
+    for text, x, y in labels:
+        _draw_text(canvas, text, x, y, 0, (255, 255, 255))
+    return canvas
+
+
+def make_headings(texts, width):
+    """(h, len(texts) * width, 3) uint8: white, each text in the middle of `width` pixels, all of one size."""
+    sizes = [cv2.getTextSize(text, FONT, 1, 1)[0] for text in texts]
+    scale = min(0.6, min(0.9 * width / each for each, _ in sizes))
+    height = round(2.2 * scale * sizes[0][1]) + 2
+    strip = np.full((height, len(texts) * width, 3), 255, np.uint8)
+    for number, (text, (text_width, text_height)) in enumerate(zip(texts, sizes, strict=True)):
+        at = round((number + 0.5) * width - scale * text_width / 2), round((height + scale * text_height) / 2)
+        cv2.putText(strip, text, at, FONT, scale, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
+
+
 def draw_heatmaps(image, heatmaps):
     """A copy of the picture with the joints' heatmaps (19, h, w) over it, each in its joint's colour; brightest where they are 1."""
     light = np.einsum("jyx,jc->yxc", heatmaps[:N_JOINTS], np.array(JOINT_COLORS, np.float32))
@@ -61,6 +81,14 @@ def draw_pafs(image, pafs):
     hue = np.rad2deg(np.arctan2(y, x)) % 360
     hsv = np.stack([hue, np.ones_like(hue), np.minimum(np.hypot(x, y), 1)], axis=-1).astype(np.float32)
     return _add_light(image, 255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
+
+
+def draw_strength(image, strength):
+    """A copy of the picture, grey and dark, with a map (h, w) of numbers from 0 on over it: brightest where it is largest."""
+    relative = _enlarge(strength.astype(np.float32) / max(float(strength.max()), 1e-12), image)
+    light = cv2.applyColorMap(np.rint(255 * relative).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return np.clip(grey * np.float32(0.4) + light, 0, 255).astype(np.uint8)
 
 
 def draw_mask(image, mask):
@@ -131,13 +159,18 @@ def _draw_box(canvas, box):
 def _draw_number(canvas, person):
     """Above the head, in a colour of its own for each number."""
     left, top, right, _ = person.box
+    _draw_text(canvas, str(person.number), (left + right) / 2, top, 0.5, JOINT_COLORS[7 * person.number % len(JOINT_COLORS)])
+
+
+def _draw_text(canvas, text, x, y, share, color):
+    """Above y, with `share` of its width left of x; inside the picture."""
     scale = max(0.5, min(canvas.shape[:2]) / 800)
-    text, thick = str(person.number), max(1, round(2 * scale))
+    thick = max(1, round(2 * scale))
     (width, height), _ = cv2.getTextSize(text, FONT, scale, thick)
-    x = min(max(round((left + right - width) / 2), 0), max(canvas.shape[1] - width, 0))
-    y = max(round(top - 0.5 * height), height + thick)
+    x = min(max(round(x - share * width), 0), max(canvas.shape[1] - width, 0))
+    y = max(round(y - 0.5 * height), height + thick)
     cv2.putText(canvas, text, (x, y), FONT, scale, (0, 0, 0), 3 * thick, cv2.LINE_AA)
-    cv2.putText(canvas, text, (x, y), FONT, scale, JOINT_COLORS[7 * person.number % len(JOINT_COLORS)], thick, cv2.LINE_AA)
+    cv2.putText(canvas, text, (x, y), FONT, scale, color, thick, cv2.LINE_AA)
 
 
 def _fixed(point):

@@ -19,6 +19,7 @@ BELOW = {  # room -> the rooms that it may import
     "engines": {"models", "keypoints"},
     "streams": {"engines", "models", "keypoints"},
     "evaluation": {"streams", "engines", "models", "keypoints"},
+    "page": {"evaluation", "streams", "engines", "models", "keypoints"},
     "training": {"evaluation", "streams", "engines", "models", "keypoints"},
     "distil": {"evaluation", "streams", "engines", "models", "keypoints"},
 }
@@ -55,6 +56,7 @@ ONLY_IN = {
     "nncf": ("engines/openvino_*.py", "convert_model.py"),
     "distil": ("distil/*.py",),
     "torch": ("distil/*.py", "engines/peers.py"),
+    **dict.fromkeys(("gradio", "uvicorn", "fastapi", "starlette"), ("web_demo.py",)),
     "mediapipe": ("distil/mediapipe_teacher.py",),
 }
 ENGINE_MODULES = {"engines.chainer_": "chainer", "engines.openvino_": "openvino"} | dict.fromkeys(
@@ -176,7 +178,7 @@ def faults(path, source, scripts=()) -> list:
     found = [*import_faults(path, tree, set(scripts)), *path_faults(tree)]
     if path == BEGINNING and isinstance(tree.body[-1], ast.If) and ast.unparse(tree.body[-1].test) == STARTED:
         del tree.body[-1]
-    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "distil/")):
+    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "page/", "distil/")):
         found += statement_faults(tree)
     return found
 
@@ -316,6 +318,10 @@ BREACHES = [
     ("engines/__init__.py", "def f():\n    from engines.chainer_compat import chainer", "chainer only in"),
     ("evaluation/compare.py", "from training.updater import Updater", "inside a function"),
     ("streams/window.py", "import matplotlib", "may import only"),
+    ("page/desk.py", "def f():\n    import gradio", "only in web_demo.py"),
+    ("pose_detector.py", "import gradio as gr", "only in web_demo.py"),
+    ("page/desk.py", "from pose_detector import PoseDetector", "only scripts import a script"),
+    ("evaluation/report.py", "from page.pictures import look", "evaluation stands below page"),
     ("models/caffe.py", "def f():\n    import matplotlib", "only in *.py, evaluation/*.py"),
 ]
 
@@ -348,6 +354,7 @@ KEPT = [
     ("distil/mediapipe_teacher.py", 'import importlib\ndef f():\n    importlib.import_module("mediapipe")'),
     ("convert_model.py", "def f():\n    from engines.openvino_ir import make_ir"),
     ("demo.py", "import sys\nfrom entity import STRIDE\nfrom pose_detector import PoseDetector\n\nif __name__ == '__main__':\n    sys.exit(main())"),
+    ("web_demo.py", "def f():\n    import gradio\n    import uvicorn"),
     ("demo.py", "import sys\nclass A:\n    pass\ndef f(): ...\nX = Y = 3\nprint_it = sys.argv"),
 ]
 

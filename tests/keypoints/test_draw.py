@@ -20,6 +20,7 @@ from entity import (
     N_LIMBS,
     Joint,
 )
+from keypoints import draw
 from keypoints.draw import draw_face, draw_hand, draw_poses, line_width
 
 GREY = (90, 90, 90)
@@ -226,3 +227,37 @@ def test_no_face_and_no_hand(draw, count, lines):
     result = draw(image, np.full((count, 3), np.nan))
     np.testing.assert_array_equal(result, image)
     assert not np.shares_memory(result, image)
+
+
+def test_strength_is_brightest_where_it_is_largest_and_shows_the_picture():
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, 30:] = 200
+    strength = np.zeros((4, 6), np.float32)
+    strength[1, 2] = 1e-6  # however small: relative to the largest
+    seen = draw.draw_strength(image, strength)
+    assert (seen[15, 25] > seen[35, 5]).all()
+    assert seen[15, 25].sum() == seen.astype(int).sum(2).max()
+    assert (seen[35, 50] > seen[35, 5]).all()
+    np.testing.assert_array_equal(
+        draw.draw_strength(image, 0 * strength)[:, :30], draw.draw_strength(image, 0 * strength)[:1, :1].repeat(40, 0).repeat(30, 1)
+    )
+
+
+def test_labels_stand_above_their_points_and_inside_the_picture():
+    image = np.full((100, 200, 3), 90, np.uint8)
+    changed = (draw.draw_labels(image, [("0.5", 80, 60)]) != image).any(2)
+    rows, columns = np.nonzero(changed)
+    assert rows.max() <= 62
+    assert 76 <= columns.min() < columns.max() < 130
+    for x, y in ((-20, 5), (500, 90)):
+        assert (draw.draw_labels(image, [("0.5", x, y)]) != image).sum() > 100
+    assert (image == 90).all()
+
+
+@pytest.mark.parametrize("width", [40, 96, 368])
+def test_headings_stand_in_the_middle_of_their_columns(width):
+    strip = draw.make_headings(("skeletons", "what does not count"), width)
+    assert strip.shape[1:] == (2 * width, 3)
+    for column in range(2):
+        columns = np.nonzero((strip[:, column * width : (column + 1) * width] < 255).any((0, 2)))[0]
+        assert abs(columns.min() + columns.max() - (width - 1)) <= 0.1 * width

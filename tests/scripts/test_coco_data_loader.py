@@ -19,11 +19,13 @@ from entity import COCO_JOINTS, Joint
 from errors import InputError
 from evaluation.coco import mask_path, to_poses
 from keypoints.augment import mask_cells, warp_poses
+from keypoints.draw import make_headings
 from keypoints.image import normalise
 from keypoints.paf import decode
 from streams.results import write_image
 
 INSIZE = 184
+HEIGHT = len(make_headings(coco_data_loader.HEADINGS, 96))  # of the headings on a sheet
 
 
 def rng(seed=5):
@@ -320,7 +322,11 @@ def test_the_script_writes_a_sheet(coco, tmp_path):
         assert process.returncode == 0, process.stderr
         assert "2 of 3 samples" in process.stdout
         sheets.append(out.read_bytes())
-        assert cv2.imread(str(out)).shape == (2 * 96, 4 * 96, 3)
+        sheet = cv2.imread(str(out))
+        headings = len(sheet) - 2 * 96
+        assert 8 < headings < 40
+        assert sheet.shape[1:] == (4 * 96, 3)
+        assert all((sheet[:headings, 96 * column : 96 * (column + 1)] < 128).any() for column in range(4))
     assert sheets[0] == sheets[1]
     assert sheets[0] != sheets[2]
 
@@ -328,7 +334,7 @@ def test_the_script_writes_a_sheet(coco, tmp_path):
 def test_without_a_screen_the_sheet_is_a_file(coco, tmp_path):
     process = run_script("coco_data_loader.py", "--coco_dir", coco, "--split", "val", "--insize", 96, cwd=tmp_path, env={"DISPLAY": ""})
     assert process.returncode == 0, process.stderr
-    assert cv2.imread(str(tmp_path / "samples.png")).shape == (3 * 96, 4 * 96, 3)
+    assert cv2.imread(str(tmp_path / "samples.png")).shape == (HEIGHT + 3 * 96, 4 * 96, 3)
 
 
 def test_a_window_shows_sheets_until_q(coco, monkeypatch):
@@ -339,7 +345,7 @@ def test_a_window_shows_sheets_until_q(coco, monkeypatch):
     monkeypatch.setattr(cv2, "waitKey", lambda _: next(keys))
     monkeypatch.setattr(cv2, "getWindowProperty", lambda *_: 1)
     assert coco_data_loader.main(["--coco_dir", str(coco), "--insize", "96", "--number", "1"]) == 0
-    assert [picture.shape for picture in shown] == [(96, 4 * 96, 3)] * 2
+    assert [picture.shape for picture in shown] == [(HEIGHT + 96, 4 * 96, 3)] * 2
 
 
 def test_the_sheet_marks_the_people(coco):

@@ -15,6 +15,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from browser import asked_for, complaints, needs_browser, open_browser, wait_for
 from conftest import ROOT, SHARED, assert_refused, needs_shared, run_script
 from people import person
 from pycocotools.coco import COCO
@@ -25,7 +26,7 @@ from engines import open_net
 from entity import COCO_JOINTS, COCO_SIGMAS, Joint
 from errors import InputError
 from evaluation import report
-from evaluation.coco_ap import FIGURES, choose, coco_figures
+from evaluation.coco_ap import FIGURES, choose, coco_figures, coco_result
 from evaluation.keypoint_errors import assign, compare, extremes, keypoint_errors
 from keypoints.paf import People
 from keypoints.whole import persons_of
@@ -136,6 +137,19 @@ def test_figures_are_those_of_pycocotools(tmp_path, limit):
     expected = direct(tmp_path / "truth.json", tmp_path / "found.json", ids).stats
     assert 0.1 < expected[0] < 0.95
     np.testing.assert_allclose([np.nan if value is None else value for value in figures.values()], np.where(expected < 0, np.nan, expected))
+
+
+def test_precision_over_recall_has_the_ap_under_it():
+    rng = np.random.default_rng(4)
+    poses = made_up_dataset(rng)
+    figures, curves = coco_result(dataset_of(poses), noisy(poses, rng))
+    assert (len(curves["recall"]), curves["recall"][0], curves["recall"][-1]) == (101, 0, 1)
+    for oks, name in (("0.50", "AP50"), ("0.75", "AP75")):
+        precision = curves["precision"][oks]
+        assert np.mean(precision) == pytest.approx(figures[name], abs=1e-4)
+        assert precision == sorted(precision, reverse=True)
+    assert 0.2 < figures["AP50"] < 0.95
+    assert np.mean(curves["precision"]["0.95"]) < figures["AP75"]
 
 
 def test_choose_spreads_evenly():
@@ -288,14 +302,38 @@ def test_as_a_user_runs_it(coco, tmp_path):
     assert all(row["good"] in (None, 1) for row in document["keypoints"])
     page = (folder / "index.html").read_text()
     links = set(re.findall(r'(?:src|href)="([^"]*)"', page))
-    assert links == {"keypoints.png", "worst.png", "best.png"}
+    assert links == {"keypoints.png", "precision.png", "worst_01.jpg", "worst_02.jpg", "best_01.jpg"}
+    assert '<meta name="viewport" content="width=device-width' in page
     assert "://" not in page
     assert {path.name for path in folder.iterdir()} == links | {"index.html"}
     for name in links:
         assert read_image(folder / name).std() > 10
     page_of_less = evaluate(coco, "--limit", "1", "--report", folder)  # an earlier report is replaced
     assert page_of_less.returncode == 0
-    assert "1 of 4 images" in (folder / "index.html").read_text()
+    page = (folder / "index.html").read_text()
+    assert "1 of 4 images" in page
+    assert {path.name for path in folder.iterdir()} == set(re.findall(r'(?:src|href)="([^"]*)"', page)) | {"index.html"}  # nothing of the earlier one
+
+
+@needs_browser
+def test_the_page_opens_in_a_browser(coco, tmp_path):
+    """From disk, on a screen as wide as a telephone: no picture is broken, no script fails, nothing is wider than the screen."""
+    folder = tmp_path / "report"
+    assert evaluate(coco, "--report", folder).returncode == 0
+    with open_browser(tmp_path, window="500,900") as driver:
+        driver.get((folder / "index.html").as_uri())
+        images = driver.find_elements("css selector", "img")
+        assert len(images) == 5
+        for image in images:
+            driver.execute_script("arguments[0].scrollIntoView()", image)
+            wait_for(lambda image=image: image.get_property("naturalWidth") > 300)
+        assert driver.execute_script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        driver.save_screenshot(str(tmp_path / "page.png"))
+        assert read_image(tmp_path / "page.png").std() > 10
+        images[-1].click()
+        wait_for(lambda: driver.current_url.endswith("best_01.jpg"))
+        assert complaints(driver) == []
+        assert all(url.startswith("file://") for url in asked_for(driver))
 
 
 @pytest.mark.parametrize(

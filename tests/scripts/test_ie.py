@@ -178,7 +178,10 @@ def test_comparison(files, tmp_path, arch):
     process = run_script("pose_detectorIEbase.py", arch, *weights, "--img", picture, "--xml", xml, "--out", out, "--json", numbers)
     assert process.returncode == 0, process.stderr
     assert "stddev" in process.stdout
-    assert cv2.imread(str(out)).shape[0] > 300
+    drawn = cv2.imread(str(out))
+    assert drawn.shape[0] > 300
+    sought = cv2.imread(str(picture))[:5, :5].reshape(-1, 3).mean(0)  # a corner of the photo is to be seen
+    assert (np.abs(drawn - sought).max(2) < 6).sum() > 300
     rows = {row["engine"]: row for row in json.loads(numbers.read_text())["engines"]}
     assert {"Chainer f32", "OpenVINO f32", "OpenVINO FP16 weights", str(xml)} <= set(rows)
     kinds = ("PAF", "heatmap") if arch == "lightposenet" else ("heatmap",)

@@ -35,6 +35,22 @@ def test_curves_of_one_run(tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'loss.png'}: 40 entries; iteration 800: main/loss 0.025\n"
 
 
+def test_no_legend_hides_a_point(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    hidden, save = [], Figure.savefig
+
+    def savefig(figure, *arguments, **options):
+        save(figure, *arguments, **options)
+        hidden.extend(axes.get_legend().get_window_extent().overlaps(axes.get_window_extent()) for axes in figure.axes)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    for name in ("first", "a rather long name of a run"):
+        write_log(tmp_path / name, AP=0.3)
+    assert plot_train_log.main([str(tmp_path / "first"), str(tmp_path / "a rather long name of a run"), "--out", str(tmp_path / "x.png")]) == 0
+    assert hidden == [False] * 4
+
+
 def test_several_runs_and_ap(tmp_path):
     logs = [write_log(tmp_path / name, AP=0.3) for name in ("first", "second")]
     for number, arguments in enumerate((logs[:1], logs)):

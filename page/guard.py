@@ -1,0 +1,50 @@
+"""The page talks to nobody but its visitors: not from this process, and not from their browsers."""
+
+import ipaddress
+import sys
+
+HERE = ("localhost", "127.0.0.1", "::1")
+POLICY = (  # what a browser may load: from here only. Gradio's scripts are in the page and make some of themselves
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self' data: blob:; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
+)
+HEADERS = [(b"content-security-policy", POLICY.encode()), (b"referrer-policy", b"no-referrer"), (b"x-content-type-options", b"nosniff")]
+
+
+def stay_here(host):
+    """From now on this process opens no connection to another machine and asks no name server: PermissionError. host: on which it listens.
+
+    For the rest of the process: what is not wanted by us may still be done by a library.
+    """
+    known = {*HERE, host}
+
+    def watch(event, arguments):
+        if event == "socket.connect" and isinstance(arguments[1], tuple) and not _is_here(arguments[1][0]):
+            raise PermissionError(f"this process makes no connection to other machines: {arguments[1][0]}")
+        if event == "socket.getaddrinfo" and arguments[0] not in {None, *known} and not _is_here(arguments[0]):
+            raise PermissionError(f"this process asks for no other machine: {arguments[0]}")
+
+    sys.addaudithook(watch)
+
+
+def _is_here(name) -> bool:
+    name = name.decode(errors="replace") if isinstance(name, bytes) else str(name)
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name in HERE
+
+
+class Headers:
+    """An ASGI application with HEADERS in each of its answers."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        async def send_with_headers(message):
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
