@@ -1,9 +1,10 @@
-"""Write a video: whole or not at all, and valid also when the run is interrupted."""
+"""Write a video: whole or not at all, and valid also when the run is interrupted. By the program ffmpeg where there is one, else by OpenCV."""
 
 import os
 import sys
 import tempfile
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,34 @@ import numpy as np
 
 from errors import InputError
 from files import atomic_file, check_path, remove_leftovers
+from streams import ffmpeg
 from streams.capture import open_capture, opencv_name
 
-CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
+H264, MPEG4 = "avc1", "mp4v"  # what every browser plays; what OpenCV always has, and no browser plays
+CODECS = {  # extension -> its codecs: the first that can be had is the usual one
+    ".mp4": (H264, MPEG4, "vp09"),
+    ".m4v": (H264, MPEG4),
+    ".mov": (H264, MPEG4, "MJPG"),
+    ".mkv": (H264, MPEG4, "VP90", "VP80", "MJPG", "XVID"),
+    ".webm": ("VP90", "VP80"),
+    ".avi": ("MJPG", MPEG4, "XVID"),
+}
+
+
+def usual_codec(path) -> str:
+    """The four letters for a video of this name: the first that this machine can write, and is quick at."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".webm":  # OpenCV's VP8 is four times as quick as its VP9
+        return "VP90" if ffmpeg.encoder(path, "VP90") else "VP80"
+    return next(codec for codec in CODECS[suffix] if codec != H264 or can_write(suffix, codec))
+
+
+def note_on(path, codec=None):
+    """What to say before a video is written that browsers do not play; None otherwise."""
+    if Path(path).suffix.lower() in (".mp4", ".m4v") and codec is None and usual_codec(path) == MPEG4:
+        cure = "install the program ffmpeg (or: pip install imageio-ffmpeg), or take --out NAME.webm, which is slower"
+        return f"{path}: written as MPEG-4 part 2, which browsers do not play, for this machine has no H.264; {cure}"
+    return None
 
 
 class VideoFile:
@@ -22,7 +48,8 @@ class VideoFile:
     def __init__(self, path, rate, codec=None):
         """path: its extension says the container (CODECS). rate: frames per second. codec: four letters; None is the container's usual one."""
         self.path, self.rate = Path(path), rate
-        self.codec = codec or CODECS[self.path.suffix.lower()]
+        self.codec = codec or usual_codec(self.path)
+        self.sound = None  # of a video file: (its path, the second from which on)
         self.n_written = 0
         self.size_wh = None  # of the first frame; all others are fitted into it
         self.stack, self.writer, self.part = ExitStack(), None, None
@@ -64,6 +91,13 @@ class VideoFile:
             capture.release()
             if n_readable < self.n_written:
                 raise InputError(f"--out {self.path}: only {n_readable:.0f} of {self.n_written} frames could be written; is the disk full?")
+            if self.sound and ffmpeg.program():
+                self._add_sound()
+
+    def _add_sound(self):
+        joined = self.stack.enter_context(removed(self.part.with_name(f"{self.part.stem}.sound.part{self.part.suffix}")))
+        if ffmpeg.add_sound(self.part, *self.sound, self.n_written / self.rate, joined):
+            joined.replace(self.part)
 
 
 def check_video_path(path, codec=None):
@@ -75,14 +109,32 @@ def check_video_path(path, codec=None):
         raise InputError(f"--codec {codec}: expected four letters, for example mp4v, MJPG or XVID")
     check_path(path, "--out")
     opencv_name(path.resolve())
-    codec = codec or CODECS[path.suffix.lower()]
+    suffix, codec = path.suffix.lower(), codec or usual_codec(path)
+    if not can_write(suffix, codec):
+        others = ", ".join(each for each in CODECS[suffix] if can_write(suffix, each))
+        hint = "" if ffmpeg.program() else "; the program ffmpeg would bring avc1" if codec.lower() in ffmpeg.CODECS else ""
+        raise InputError(f"--codec {codec}: cannot be written into {suffix} on this machine; leave --codec out, or take one of {others}{hint}")
+
+
+@cache
+def can_write(suffix, codec) -> bool:
+    """Whether a codec can be had in a container, tried out."""
     with tempfile.TemporaryDirectory() as folder:
-        trial, image = Path(folder) / f"trial{path.suffix}", np.zeros((64, 64, 3), np.uint8)
+        trial, image = Path(folder) / f"trial{suffix}", np.zeros((64, 64, 3), np.uint8)
         writer = _open(trial, codec, 25, image)
-        writer.write(image)
+        for _ in range(2):
+            writer.write(image)
         writer.release()
-        if not trial.exists() or not trial.stat().st_size:
-            raise InputError(f"--codec {codec}: this OpenCV cannot write it into {path.suffix}; leave --codec out, or try mp4v, MJPG or XVID")
+        return trial.exists() and trial.stat().st_size > 0
+
+
+@contextmanager
+def removed(path):
+    """`with removed(path):` whatever is there at the end is removed."""
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _backend(path, codec, rate, size_wh):
@@ -93,6 +145,8 @@ def _backend(path, codec, rate, size_wh):
 
 def _open(path, codec, rate, image):
     size_wh = image.shape[1], image.shape[0]
+    if ffmpeg.encoder(path, codec):
+        return ffmpeg.Writer(path, codec, rate, size_wh)
     with _quiet():
         return cv2.VideoWriter(str(path), _backend(path, codec, rate, size_wh), cv2.VideoWriter_fourcc(*codec), rate, size_wh)
 
