@@ -59,11 +59,9 @@ class Writer:
         read = ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", size, "-framerate", _fraction(rate), "-i", "pipe:0"]
         color = ["-pix_fmt", "yuv420p", "-colorspace", "smpte170m", "-color_range", "tv"]  # as ffmpeg converts, so that players convert it back alike
         command = [program(), "-v", "error", "-y", *read, "-c:v", name, *settings, *color, *_quick_start(path), _name(path)]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
-    def isOpened(self) -> bool:  # noqa: N802 - as OpenCV calls it
+    def isOpened(self) -> bool:
         return self.process.poll() is None
 
     def write(self, image):
@@ -86,7 +84,22 @@ def add_sound(path, source, begin, seconds, joined) -> bool:
     False where that cannot be done."""
     sound = ["-ss", f"{begin:.6f}", "-t", f"{seconds:.6f}", "-i", _name(source)]
     codec = ["-c:v", "copy", "-c:a", SOUND.get(Path(path).suffix.lower(), "aac")]
-    command = [program(), "-v", "error", "-y", "-i", _name(path), *sound, "-map", "0:v:0", "-map", "1:a:0", *codec, *_quick_start(path), _name(joined)]
+    command = [
+        program(),
+        "-v",
+        "error",
+        "-y",
+        "-i",
+        _name(path),
+        *sound,
+        "-map",
+        "0:v:0",
+        "-map",
+        "1:a:0",
+        *codec,
+        *_quick_start(path),
+        _name(joined),
+    ]
     return subprocess.run(command, capture_output=True, check=False, stdin=subprocess.DEVNULL, start_new_session=True).returncode == 0
 
 
