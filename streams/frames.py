@@ -164,7 +164,7 @@ def open_frames(names, recursive=False, without=None):
         return PipedVideo()
     paths, left_out = {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out
     for name in names:
-        in_folder = Path(name).is_dir()
+        in_folder = os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a name is too long
         for path, base in _expand(name, recursive):
             if without is None or not _is_in(path, base, without):
                 why = _why_left_out(path) if in_folder else None

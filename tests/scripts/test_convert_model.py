@@ -201,7 +201,7 @@ def bad_inputs(folder):
         "other network's npz": (["posenet", light, target], ["weights of lightposenet"]),
         "foreign npz": (["posenet", str(folder / "some.npz"), target], ["missing"]),
         "unknown source": (["posenet", "net.onnx", target], ["expected a .caffemodel or an .npz", ".onnx"]),
-        "unknown target": (["posenet", "net.caffemodel", "net.onnx"], ["expected the name of an .npz or an .xml", ".onnx"]),
+        "unknown target": (["posenet", "net.caffemodel", "net.pb"], ["expected the name of an .npz, an .xml or an .onnx", ".pb"]),
         "same file": (["lightposenet", light, light], ["same file"]),
         "folder of the target": (["lightposenet", light, str(folder / "nosuch" / "x.npz")], ["does not exist"]),
         "target is a folder": (["lightposenet", light, str(folder / "dir.npz")], ["got a folder"]),
@@ -257,7 +257,7 @@ def test_int8_without_nncf_names_the_cure(tmp_path):
     assert not (tmp_path / "x.xml").exists()
 
 
-@pytest.mark.parametrize("target", ["half.npz", "half.xml"])
+@pytest.mark.parametrize("target", ["half.npz", "half.xml", "half.onnx"])
 def test_numbers_too_large_for_half_precision(tmp_path, target):
     with np.load(LIGHT) as arrays:
         weights = {name: arrays[name] for name in arrays.files}
