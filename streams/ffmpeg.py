@@ -1,7 +1,7 @@
 """The program ffmpeg, where this machine has it: H.264 and VP9 that browsers play, written quickly, and the sound of a video.
 
 OpenCV's own FFmpeg has no H.264 to give, and writes VP9 with libvpx's slow settings, which nothing outside can change: 1280x720 at 2 frames a second
-of a core, where libx264 with these settings does 54 to 129.
+of a core, where libx264 with these settings does 74.
 """
 
 import importlib.util
@@ -11,10 +11,12 @@ from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
+from streams.capture import CONTAINERS
+
 H264 = (("libx264", "-preset superfast -crf 21"), ("libopenh264", "-b:v 6M"))
 VP9 = (("libvpx-vp9", "-deadline realtime -cpu-used 8 -row-mt 1 -crf 32 -b:v 0"),)
 CODECS = {"avc1": H264, "h264": H264, "x264": H264, "vp09": VP9, "vp90": VP9}  # four letters -> encoders, the best first, and what is quick
-CONTAINERS = {"h264": (".mp4", ".m4v", ".mov", ".mkv"), "vp9": (".mp4", ".webm", ".mkv")}
+PLAYED_IN = {"h264": (".mp4", ".m4v", ".mov", ".mkv"), "vp9": (".mp4", ".webm", ".mkv")}
 SOUND = {".webm": "libopus", ".avi": "libmp3lame"}  # what browsers play; AAC in all others
 HEAD = 1 << 20  # bytes at a file's beginning and end that say whether it has sound
 SOUND_MARKS = (b"soun", b"auds", b"A_AAC", b"A_OPUS", b"A_VORBIS", b"A_MPEG", b"A_AC3", b"A_FLAC", b"A_PCM")  # of MP4, AVI and Matroska
@@ -44,7 +46,7 @@ def encoder(path, codec):
     """(name, settings) of the encoder for four letters in a container, by path's extension; None where this machine's ffmpeg has none for it."""
     choices = CODECS.get(codec.lower(), ())
     kind = "vp9" if choices is VP9 else "h264"
-    if Path(path).suffix.lower() not in CONTAINERS[kind]:
+    if Path(path).suffix.lower() not in PLAYED_IN[kind]:
         return None
     return next(((name, settings.split()) for name, settings in choices if name in _encoders()), None)
 
@@ -82,7 +84,8 @@ class Writer:
 def add_sound(path, source, begin, seconds, joined) -> bool:
     """Write to `joined` the pictures of the video `path` as they are, with the sound of the file `source` from begin on, as long as `seconds`;
     False where that cannot be done."""
-    sound = ["-ss", f"{begin:.6f}", "-t", f"{seconds:.6f}", "-i", _name(source)]
+    confined = ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS]  # a file that names others is none
+    sound = [*confined, "-ss", f"{begin:.6f}", "-t", f"{seconds:.6f}", "-i", _name(source)]
     codec = ["-c:v", "copy", "-c:a", SOUND.get(Path(path).suffix.lower(), "aac")]
     command = [
         program(),

@@ -33,7 +33,7 @@ def read_image(path, turn=True) -> np.ndarray:
         raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
     check_size(picture_size(data), f"picture {path}")
     if is_heic(data):
-        return read_heic(path, data)
+        return read_heic(path, data, check_size)
     image = decode(data) if turn else decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")

@@ -124,13 +124,14 @@ def work_on_frames(source, wanted, note, detector) -> int:
         for sink in opened:
             stack.enter_context(closing(sink))
         title = f"{wanted.prog.removesuffix('.py')} ({KEYS})"
-        window = stack.enter_context(closing(Window(title, source, tqdm.write))) if wanted.show else None
+        say = partial(tqdm.write, file=sys.stderr if wanted.to_stdout else sys.stdout)
+        window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None
         tracker = Tracker(wanted.smooth) if wanted.track or wanted.smooth else None
         counts = dict.fromkeys(("frames", "people", "skipped"), 0)
         failed = False
         try:
-            say = partial(tqdm.write, file=sys.stderr if wanted.to_stdout else sys.stdout) if wanted.verbose else None
-            work(source, detector, opened, tracker, window, counts, draws=wanted.show or wanted.out is not None, say=say)
+            draws = wanted.show or wanted.out is not None
+            work(source, detector, opened, tracker, window, counts, draws, say if wanted.verbose else None)
         except InputError:
             failed = True
             raise

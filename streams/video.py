@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -95,9 +95,10 @@ class VideoFile:
                 self._add_sound()
 
     def _add_sound(self):
-        joined = self.stack.enter_context(removed(self.part.with_name(f"{self.part.stem}.sound.part{self.part.suffix}")))
-        if ffmpeg.add_sound(self.part, *self.sound, self.n_written / self.rate, joined):
-            joined.replace(self.part)
+        """Where that cannot be done (a format that ffmpeg does not know), the video stays without."""
+        with suppress(InputError), atomic_file(self.part, f".part{self.part.suffix}") as joined:
+            if not ffmpeg.add_sound(self.part, *self.sound, self.n_written / self.rate, joined):
+                raise InputError(f"--out {self.path}: no sound")
 
 
 def check_video_path(path, codec=None):
@@ -126,15 +127,6 @@ def can_write(suffix, codec) -> bool:
             writer.write(image)
         writer.release()
         return trial.exists() and trial.stat().st_size > 0
-
-
-@contextmanager
-def removed(path):
-    """`with removed(path):` whatever is there at the end is removed."""
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _backend(path, codec, rate, size_wh):

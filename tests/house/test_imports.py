@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "cli.py": {"argparse", "models", "streams.durations", "streams.frames", "streams.selection", "streams.wanted", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/heic.py": {"numpy", "pillow_heif", *SHARED_MODULES},
-    "streams/ffmpeg.py": {"imageio_ffmpeg"},
+    "streams/ffmpeg.py": {"imageio_ffmpeg", "streams.capture"},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
     "models/layers.py": set(),

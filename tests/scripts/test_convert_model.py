@@ -257,6 +257,16 @@ def test_int8_without_nncf_names_the_cure(tmp_path):
     assert not (tmp_path / "x.xml").exists()
 
 
+def test_onnx_into_a_new_folder(tmp_path):
+    """The folder is made, and the file is one that OpenVINO reads."""
+    target = tmp_path / "new" / "light.onnx"
+    process = run_script("convert_model.py", "lightposenet", LIGHT, target, "--input_shape", "1,3,64,96")
+    assert process.returncode == 0
+    assert "light.onnx" in process.stdout
+    assert list(open_core().read_model(target).input("data").shape) == [1, 3, 64, 96]
+    assert [path.name for path in target.parent.iterdir()] == ["light.onnx"]
+
+
 @pytest.mark.parametrize("target", ["half.npz", "half.xml", "half.onnx"])
 def test_numbers_too_large_for_half_precision(tmp_path, target):
     with np.load(LIGHT) as arrays:
