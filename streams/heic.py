@@ -15,7 +15,10 @@ def is_heic(data) -> bool:
 
 
 def read_heic(path, data, check_size):
-    """(H, W, 3) uint8 BGR, upright as the file says. check_size: refuses (width, height) that are too large. Raises InputError where it is damaged, or the package is missing."""
+    """(H, W, 3) uint8 BGR, upright as the file says. check_size: refuses (width, height) that are too large.
+
+    Raises InputError where the file is damaged, or the package is missing.
+    """
     if importlib.util.find_spec("pillow_heif") is None:
         raise InputError(f"picture {path}: HEIC is read by the package pillow-heif, which is not installed; pip install pillow-heif, or convert it")
     import pillow_heif
