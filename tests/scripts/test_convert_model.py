@@ -203,7 +203,7 @@ def bad_inputs(folder):
         "unknown source": (["posenet", "net.onnx", target], ["expected a .caffemodel or an .npz", ".onnx"]),
         "unknown target": (["posenet", "net.caffemodel", "net.pb"], ["expected the name of an .npz, an .xml or an .onnx", ".pb"]),
         "same file": (["lightposenet", light, light], ["same file"]),
-        "folder of the target": (["lightposenet", light, str(folder / "nosuch" / "x.npz")], ["does not exist"]),
+        "folder of the target": (["lightposenet", light, light + "/x.npz"], ["no folder"]),
         "target is a folder": (["lightposenet", light, str(folder / "dir.npz")], ["got a folder"]),
         "unknown network": (["resnet", light, target], ["resnet"]),
         "vgg19 as IR": (["vgg19", light, xml], ["trunk", ".npz"]),
