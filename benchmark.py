@@ -10,6 +10,8 @@ Compare the ratios, not the milliseconds: machines differ, and so does one machi
 Networks whose weights are not there run with made-up numbers, which takes the same time.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import os
 import platform
 import statistics

@@ -4,6 +4,8 @@ python camera_face_demo.py --camera 0
 python camera_face_demo.py --input VIDEO.mp4 --pose --out faces.mp4
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from dataclasses import replace
 from functools import partial

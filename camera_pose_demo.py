@@ -4,6 +4,8 @@ python camera_pose_demo.py --camera 0
 python camera_pose_demo.py --input VIDEO.mp4 --smooth --out poses.mp4
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 
 import cli

@@ -1,12 +1,12 @@
-"""What all command lines share: options, one-line errors, exit statuses (0 done, 2 bad input, 130 interrupted)."""
+"""What all command lines share: options, one-line errors, exit statuses (0 done, 2 bad input, 128 + n ended by signal n: Ctrl-C is 130)."""
+
+import process
+from process import BAD_INPUT, INTERRUPTED
 
 import argparse
-import contextlib
 import math
 import os
-import signal
 import sys
-import threading
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
@@ -15,10 +15,10 @@ from pathlib import Path
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
 from files import STDIN
+from session import ending_on_signals, lasting_streams
 from silence import own_stderr
 
 ArgumentTypeError = argparse.ArgumentTypeError
-BAD_INPUT, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -37,48 +37,49 @@ def run(parser, work, argv=None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no error
     own_stderr()
+    with lasting_streams() as (stdout, _), ending_on_signals():
+        try:
+            status = work(_parsed(parser, argv)) or 0
+            stdout.flush()
+            return _told(parser, stdout.error) if stdout.error and not status else status
+        except KeyboardInterrupt:
+            print(f"{parser.prog}: interrupted", file=sys.stderr)
+            return INTERRUPTED
+        except Exception as error:
+            if process.shortage_in(error) is not None:
+                print(f"{parser.prog}: {process.words_of(error)}", file=sys.stderr)
+                return BAD_INPUT
+            if isinstance(error, InputError):
+                print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
+                return error.status
+            if not isinstance(error, OSError):
+                raise
+            return _told(parser, error)
+
+
+def _parsed(parser, argv):
     options = parser.parse_intermixed_args(argv)
     if "words" in options:
         try:
             split_words(options)
         except ArgumentTypeError as error:
             parser.error(str(error))
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end)
-    try:
-        status = work(options) or 0
-        if sys.stdout is not None:  # closed by whoever started us
-            sys.stdout.flush()
-        return status
-    except InputError as error:
-        message = " ".join(str(error).split())
-        print(f"{parser.prog}: {message}", file=sys.stderr)
-        return error.status
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output has gone
-        _drop_output()
+    return options
+
+
+def _told(parser, error) -> int:
+    """Say what an OSError is; the exit status. Where files are read and written it is an InputError: what is left is the output, or the machine."""
+    if isinstance(error, BrokenPipeError):
+        print(f"{parser.prog}: the work is done, but whoever read its output has gone before the end (broken pipe)", file=sys.stderr)
         return 1
-    except OSError as error:  # where files are read and written, it is an InputError; what is left is the output, or the machine
-        _drop_output()
-        place = f" ({error.filename})" if error.filename else ""
-        print(f"{parser.prog}: {error.strerror or error}{place}; check the disk, and where the output goes", file=sys.stderr)
-        return BAD_INPUT
-
-
-def _drop_output():
-    with contextlib.suppress(OSError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    place = f" ({error.filename})" if error.filename else ""
+    print(f"{parser.prog}: {error.strerror or error}{place}; check the disk, and where the output goes", file=sys.stderr)
+    return BAD_INPUT
 
 
 def changed(options, **values):
     """A copy of parsed options with other values."""
     return argparse.Namespace(**{**vars(options), **values})
-
-
-def _end(*_):
-    sys.exit(TERMINATED)  # an exception, so that nothing half-written stays
 
 
 def whole_number(text, least=1, most=None) -> int:
@@ -148,6 +149,12 @@ def add_short_side(parser, what="", default=368):
     """--short_side."""
     kind = partial(whole_number, least=STRIDE, most=MAX_SIDE)
     parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
+
+
+def add_scales(parser):
+    """--scales."""
+    usual = "auto: where nobody, only parts, or somebody who fills the picture is found, look at half the short side too (default); one: never"
+    parser.add_argument("--scales", choices=("auto", "one"), default="auto", help=usual)
 
 
 def add_source_options(parser, pose=True, words=False):

@@ -4,6 +4,8 @@ python coco_data_loader.py --coco_dir coco
 python coco_data_loader.py --coco_dir coco --split val --seed 3 --out samples.png
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from functools import partial
 from typing import NamedTuple

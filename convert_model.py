@@ -7,6 +7,8 @@
 All layers are converted, or nothing is written and the exit status is not 0.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ import cli
 from entity import STRIDE
 from errors import InputError
 from evaluation.compare import SAME_JOINT, count_common
-from files import atomic_file, check_path, make_folder
+from files import atomic_file, check_path, is_same_file, make_folder
 from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
@@ -64,7 +66,7 @@ def check_options(options):
         raise InputError(f"{source}: expected a .caffemodel or an .npz, got {source.suffix or 'no extension'!r}")
     if target.suffix not in (".npz", ".xml", ".onnx"):
         raise InputError(f"{target}: expected the name of an .npz, an .xml or an .onnx, got {target.suffix or 'no extension'!r}")
-    if source.resolve() == target.resolve():
+    if is_same_file(source, target):
         raise InputError(f"{target}: source and target are the same file; name another target")
     check_path(target, "TARGET")
     if target.suffix == ".xml":

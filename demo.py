@@ -4,6 +4,8 @@ python demo.py --img data/people.png
 python demo.py posenet models/coco_posenet.npz --img data/person.png --face_weights models/facenet.npz --hand_weights models/handnet.npz
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from contextlib import closing
 from dataclasses import replace
@@ -129,6 +131,7 @@ def parser():
     cli.add_network(p, "pose")
     cli.add_source_options(p, words=True)
     cli.add_short_side(p)
+    cli.add_scales(p)
     group = p.add_argument_group("faces and hands")
     for part in ("face", "hand"):
         usual = f"default: models/{part}net.npz if it is there, else light{part}net's"
@@ -154,7 +157,7 @@ def part_network(options, part):
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
     with pipeline.prepare(*cli.asked(options)) as work:
-        pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side)
+        pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side, again=options.scales == "auto")
         networks = {part: part_network(options, part) for part in ("face", "hand")}
         face = FaceDetector(open_net(*networks["face"], **engine)) if networks["face"] else None
         hand = HandDetector(open_net(*networks["hand"], **engine)) if networks["hand"] else None

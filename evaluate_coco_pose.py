@@ -9,6 +9,8 @@ The AP is over exactly the pictures that were looked at; with --limit N these ar
 Interrupting ends the work with nothing written: files are written whole, at the end.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import json
 import platform
 import sys

@@ -4,6 +4,8 @@ python face_detector.py --img data/face.png
 python face_detector.py facenet models/facenet.npz --img data/face.png --out result.png --json result.json
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 
 import cli

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import itertools
 import os
 import re
 import shutil
@@ -11,11 +10,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from errors import InputError
+from parts import clear_once, make_part, sync
 
 STDIN = STDOUT = "-"  # the name of what comes through a pipe, and of where it goes on
 TIMEOUT = 10  # seconds without a word from a server
-
-_counter = itertools.count()  # of the part files of this process
 
 
 def read_bytes(path, what, cure="check the name") -> bytes:
@@ -162,38 +160,19 @@ def atomic_file(path, suffix=".part"):
     try:
         target = _target(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name[:50]}.{os.getpid()}.{next(_counter)}{suffix}")
+        clear_once(target.parent)
+        part = make_part(target, suffix)
         try:
             yield part
             if target.exists():
                 shutil.copymode(target, part)
+            sync(part)
             part.replace(target)
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
-
-
-def remove_leftovers(folder):
-    """Remove the part files of atomic_file that processes which were killed have left in a folder."""
-    for part in Path(folder).glob(".*.part*"):
-        match = re.fullmatch(r"\..*\.(\d+)\.\d+\.part(\.\w+)?", part.name)
-        if match and not _is_running(int(match[1])):
-            with contextlib.suppress(OSError):
-                part.unlink()
-
-
-def _is_running(process) -> bool:
-    if os.name != "posix":  # elsewhere, asking would end it
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def _target(path):

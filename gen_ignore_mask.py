@@ -7,6 +7,8 @@ A mask is COCO_DIR/ignore_mask_{train,val}2017/{image id, 12 digits}.png, white 
 everybody counts has none, and neither has one without anybody to train on. Masks that are there are kept, so a broken run can be continued.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -94,7 +96,9 @@ def run_all(work, tasks, jobs):
         return
     pool = ProcessPoolExecutor(jobs, initializer=workers.settle)
     try:
-        yield from pool.map(work, tasks, chunksize=CHUNK)
+        with workers.undisturbed():  # it is here that processes are started
+            found = pool.map(work, tasks, chunksize=CHUNK)
+        yield from found
     except BrokenProcessPool:
         raise InputError("a process that makes masks has ended by itself (killed, or out of memory); run it again, with fewer --jobs") from None
     finally:

@@ -4,6 +4,8 @@ python hand_detector.py --img hand.png --hand right
 python hand_detector.py handnet models/handnet.npz --img hand.png --hand left --out result.png --json result.json
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 
 import cli

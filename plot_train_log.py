@@ -4,6 +4,8 @@ python plot_train_log.py result/log
 python plot_train_log.py result/log other/log --out curves.png
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 from pathlib import Path
 

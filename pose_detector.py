@@ -4,6 +4,8 @@ python pose_detector.py lightposenet --img data/people.png
 python pose_detector.py posenet models/coco_posenet.npz --img data/person.png --precise --out result.png --json result.json
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 import time
 from contextlib import closing
@@ -19,6 +21,7 @@ from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, rais
 from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
+from keypoints.person import evidence, is_doubtful
 from keypoints.whole import persons_of
 from streams import pipeline
 
@@ -30,11 +33,12 @@ class PoseDetector:
 
     parts, has_pose = (), True  # what is looked for beside it (keypoints.whole.PARTS)
 
-    def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None, flip=False):
+    def __init__(self, net, precise=False, scales=SCALES, short_side=368, decoding=None, flip=False, again=True):
         """net: x (N, 3, H, W) float32 -> (pafs, heatmaps), for example engines.open_net("lightposenet"); its row `net.arch`, where it has
         one, says how pictures are normalised and maps are decoded. precise: average the maps of several `scales`.
         short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own. flip: average the maps of
-        the picture and of its mirror image, which the network is given together (N = 2).
+        the picture and of its mirror image, which the network is given together (N = 2). again: look a second time, at half the short side,
+        where what was found is doubtful (keypoints.person.is_doubtful), and keep what has more evidence; not with precise.
         """
         arch = getattr(net, "arch", None)
         self.net = net
@@ -42,6 +46,7 @@ class PoseDetector:
         self.decoding = decoding or (arch.decoding if arch else Decoding())
         self.scales = tuple(scales) if precise else None
         self.short_side = short_side
+        self.again = again and not precise
         self.flip = flip
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
 
@@ -67,7 +72,7 @@ class PoseDetector:
         middle = time.perf_counter()
         people = self._people(pafs, heatmaps, scale_xy)
         self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
-        return people
+        return self._looked_again(image, people)
 
     def stream(self, images):
         """Yield (image, People) for each of the images, in order, while the network already works on the next ones.
@@ -80,7 +85,19 @@ class PoseDetector:
         inputs = ((image, self._input(resize(image, self._net_wh(image)))) for image in images)
         with closing(self.net.stream(inputs)) as answers:
             for image, answer in answers:
-                yield image, self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
+                people = self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
+                yield image, self._looked_again(image, people)
+
+    def _looked_again(self, image, people):
+        """People who are too large for the network are found in a smaller picture."""
+        size_wh = image.shape[1], image.shape[0]
+        if not (self.again and is_doubtful(people.poses, size_wh)):
+            return people
+        begin = time.perf_counter()
+        net_wh = raise_to_stride(fit_size(size_wh, max(STRIDE, self.short_side // 2)))
+        others = self._people(*self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh))
+        self.seconds["network"] += time.perf_counter() - begin
+        return others if evidence(others) > evidence(people) else people
 
     def _people(self, pafs, heatmaps, scale_xy):
         people = decode(pafs, heatmaps, self.decoding)
@@ -149,6 +166,7 @@ def parser():
     p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
     p.add_argument("--flip", action="store_true", help="average the picture and its mirror image: twice the work, finds more")
     cli.add_short_side(p)
+    cli.add_scales(p)
     cli.add_engine_options(p)
     return p
 
@@ -157,7 +175,7 @@ def detect(options):
     engine = cli.engine_options(options)
     with pipeline.prepare(*cli.asked(options)) as work:
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
-        return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip))
+        return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto"))
 
 
 def main(argv=None) -> int:

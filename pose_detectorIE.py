@@ -5,6 +5,8 @@ python pose_detectorIE.py facenet --img data/face.png --xml models/FP16/pose_ite
 python pose_detectorIE.py human-pose-estimation-0001 --img data/people.png --xml models/human-pose-estimation-0001.xml
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 
 import cli
@@ -26,6 +28,7 @@ def parser():
     p.add_argument("--precise", action="store_true", help="pose: average four scales")
     p.add_argument("--flip", action="store_true", help="pose: average the picture and its mirror image: twice the work, finds more")
     cli.add_short_side(p, "pose: ")
+    cli.add_scales(p)
     p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
     p.add_argument("--input_scale", type=cli.finite_float, metavar="S", help="input = picture * S + O (default: as the file or the row says)")
     p.add_argument("--input_offset", type=cli.finite_float, metavar="O")
@@ -44,7 +47,7 @@ def open_detector(options):
         **cli.openvino_options(options),
     )
     if net.arch.task == "pose":
-        return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip)
+        return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto")
     return FaceDetector(net) if net.arch.task == "face" else HandDetector(net, hand=options.hand)
 
 

@@ -6,6 +6,8 @@
 Chainer is the reference. OpenVINO runs in f32, in bf16 where the processor has it, with weights in FP16, and with each .xml named.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import io
 import sys
 import tempfile
@@ -47,7 +49,7 @@ class Recorder:
 def make_detector(net, options):
     task = net.arch.task
     if task == "pose":
-        return PoseDetector(net, short_side=options.short_side)
+        return PoseDetector(net, short_side=options.short_side, again=False)  # one answer of the network, to compare
     return FaceDetector(net) if task == "face" else HandDetector(net, hand=options.hand)
 
 

@@ -8,6 +8,8 @@ OUT gets snapshot_iter_N (--resume continues from the newest one, bit for bit), 
 Ctrl-C ends after the iteration at work, with a snapshot.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
 import sys
 import tempfile
 from functools import partial

@@ -6,7 +6,7 @@ import numpy as np
 
 from files import atomic_file
 from models.layers import Output
-from models.weights import read_npz
+from models.npz import read_npz
 
 
 class Hint(NamedTuple):

@@ -14,7 +14,8 @@ from files import check_path
 from models import ARCHS, shapes_of
 from models.layers import parameter_shapes
 from models.light import light_network
-from models.weights import read_npz, read_weights
+from models.npz import open_npz
+from models.weights import read_weights
 
 minutes = partial(cli.bounded_float, least=0.001, most=1e6, what="number of minutes")
 STATISTICS_BATCHES = 20  # from which a network that begins with weights gets the statistics of its normalisation
@@ -89,7 +90,8 @@ def check_state(training):
 def read_start(path, arch, network):
     """The weights of an .npz for the network, or for one with fewer channels; strictly. Raises InputError."""
     shapes = parameter_shapes(network.layers)
-    given = {name: array.shape for name, array in read_npz(path).items()}
+    with open_npz(path) as npz:
+        given = {name: header.shape for name, header in npz.headers.items()}
     narrower = given.keys() == shapes_of(arch).keys() and given != shapes
     return read_weights(path, given if narrower else shapes)
 

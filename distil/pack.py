@@ -14,7 +14,7 @@ import numpy as np
 from errors import InputError
 from files import atomic_file
 from keypoints.image import crop, resize
-from models.weights import read_npz
+from models.npz import read_npz
 
 MARGIN = 0.2  # around the box, in its sides: for turning and shifting
 MAX_SIDE = 256  # of a crop, pixels

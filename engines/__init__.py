@@ -8,6 +8,7 @@ A face or hand network answers `(heatmaps,)`. Engines are imported when they are
 
 from pathlib import Path
 
+from engines import memory
 from engines.processor import processor
 from errors import InputError
 from models import ARCHS, FETCH, FETCH_LIGHT, other_shapes, shapes_of
@@ -50,6 +51,7 @@ def open_net(
         raise InputError(f"{bin}: a .bin belongs to an .xml, got {weights}; name the .xml")
     if from_npz and row.table is None:
         raise InputError(f"{arch} comes as an .xml, .onnx or .pb file, got {weights}; name such a file")
+    memory.reserve(memory.of_network(weights), arch)
     if engine == "chainer":
         if not from_npz:
             raise InputError(f"Chainer reads .npz weights, got {weights}; name an .npz, or use --engine openvino")

@@ -18,9 +18,14 @@ WORKSHOP = "compiling-"  # begins the names of the folders that live for one com
 HOUR = 3600
 
 
-def default_cache_dir() -> Path:
-    """$XDG_CACHE_HOME/pose-toolkit/openvino, by default below ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pose-toolkit" / "openvino"
+def default_cache_dir() -> Path | None:
+    """$XDG_CACHE_HOME/pose-toolkit/openvino, by default below ~/.cache; None where the user has no home, or the name is none for OpenVINO."""
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pose-toolkit" / "openvino"
+        str(folder).encode()
+    except (RuntimeError, UnicodeEncodeError):
+        return None
+    return folder
 
 
 @contextmanager

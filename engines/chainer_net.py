@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from engines.chainer_blocks import Shape
 from engines.chainer_compat import chainer
+from engines.chainer_convolution import Convolution, ReluSum
 from errors import InputError
 from models.layers import run_layers
 
@@ -26,22 +28,42 @@ class TableChain(chainer.Chain):
         """x (N, 3, H, W) float32 -> per stage a list of its outputs (N, channels, H/8, W/8). stages: a slice; None is all."""
         chosen = self.network.stages[stages or slice(None)]
         wanted = {output.layer for stage in chosen for output in stage}
-        results = run_layers(self.network.layers, x, self._step, wanted)
-        return [[results[layer][:, start:stop] for layer, start, stop in stage] for stage in chosen]
+        results = run_layers(self.network.layers, chainer.as_variable(x), self._step, wanted)
+        return [[_channels(results[layer], start, stop) for layer, start, stop in stage] for stage in chosen]
 
     def _step(self, layer, inputs):
         if layer.op == "conv":
-            y = self._convolve(layer, inputs[0])
-        elif layer.op == "pool":
+            return self._convolve(layer, inputs[0])
+        if layer.op == "pool":
             y = F.max_pooling_2d(inputs[0], 2, 2, cover_all=True)
         elif layer.op == "concat":
             y = F.concat(inputs, axis=1)
+        elif layer.relu and len(inputs) == 2 and _on_cpu(inputs[0]):
+            return ReluSum().apply(inputs)[0]
         else:
             y = sum(inputs[1:], inputs[0])
         return F.relu(y) if layer.relu else y
 
     def _convolve(self, layer, x):
-        return self[layer.name](x)
+        return self._convolution(layer, x, layer.relu)
+
+    def _convolution(self, layer, x, relu):
+        """The layer's convolution, on a CPU by our own function."""
+        link = self[layer.name]
+        if _on_cpu(x) and link.W.array is not None:  # weights that nobody gave are made up by Chainer's own
+            return Convolution(Shape(layer.kernel, layer.stride, layer.pad, layer.dilation), relu).apply((x, link.W, link.b))[0]
+        y = link(x)
+        return F.relu(y) if relu else y
+
+
+def _on_cpu(x):
+    return isinstance(x.array, np.ndarray)
+
+
+def _channels(y, start, stop):
+    """Not by a slice, whose gradient Chainer scatters number by number."""
+    edges = [edge for edge in (start, stop) if 0 < edge < y.shape[1]]
+    return F.split_axis(y, edges, axis=1)[int(start > 0)] if edges else y
 
 
 def load_weights(chain, weights):

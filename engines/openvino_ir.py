@@ -1,11 +1,10 @@
 """Write and read OpenVINO's files (.xml and .bin) of a network, with what a reader must know about it inside."""
 
 import math
-import os
 import re
-import tempfile
 from pathlib import Path
 
+from engines.ir_files import check_pair, weights_of, write_ir
 from engines.openvino_compat import open_core, ov
 from engines.openvino_net import build_model
 from entity import STRIDE
@@ -46,13 +45,8 @@ def facts_of(arch, row) -> dict:
 
 def save_ir(model, path, compress_to_fp16=False):
     """Write path (.xml) and the .bin beside it, both or none. compress_to_fp16: weights in half precision."""
-    path = Path(os.path.realpath(path))
     try:
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem[:50]}.", suffix=".part", dir=path.parent) as folder:
-            part = Path(folder) / "network.xml"
-            ov.save_model(model, part, compress_to_fp16=compress_to_fp16)
-            part.with_suffix(".bin").replace(path.with_suffix(".bin"))
-            part.replace(path)
+        write_ir(path, lambda part: ov.save_model(model, part, compress_to_fp16=compress_to_fp16))
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[-1]
         raise InputError(f"{path}: cannot be written ({reason}); is there space on the disk? Choose another place") from None
@@ -65,8 +59,9 @@ def load_file(path, bin=None, arch="ARCH") -> ov.Model:
     if kind not in (".xml", ".onnx", ".pb"):
         raise InputError(f"network {path}: expected an .xml, .onnx or .pb, got {path.suffix or 'no extension'!r}; name such a file")
     if kind == ".xml":
-        bin = Path(bin) if bin else path.with_suffix(".bin")
+        bin = Path(bin) if bin else weights_of(path)
         _check_xml(arch, path, bin)
+        check_pair(path, bin)
     with open_binary(path, "network"):
         pass
     try:

@@ -54,3 +54,23 @@ def hand_boxes(pose, unit) -> dict:
 
 def _box(left, top, right, bottom):
     return tuple(int(edge) for edge in (left, top, right, bottom))
+
+
+FEW_JOINTS, FILLING = 8, 0.65  # measured (docs/results.md): a second look at a tenth of the photos' cost
+
+
+def is_doubtful(poses, size_wh) -> bool:
+    """Whether a second look at a smaller size may find more in a picture of size_wh: nobody with many joints was found in it, or somebody fills it.
+
+    poses (n, 18, 3), in pixels of the picture. Networks know people up to some size; of larger ones they find parts.
+    """
+    found = poses[..., 2] > 0  # (n, 18)
+    if found.sum(1).max(initial=0) < FEW_JOINTS:
+        return True
+    points = np.where(found[..., None], poses[..., :2], np.nan)
+    return bool((np.nanmax(points, 1) - np.nanmin(points, 1)).max() > FILLING * min(size_wh))
+
+
+def evidence(people) -> float:
+    """How much was found of keypoints.paf.People: all their joints, each with its person's score."""
+    return float((people.scores * (people.poses[..., 2] > 0).sum(1)).sum())

@@ -46,7 +46,7 @@ def _shipped(name):
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
 # Measured by distil/score.py (models/README.md): right points stay, and in crops without a face or hand next to nothing is drawn.
-LIGHT_POINTS = {"input_size": 192, "point_thresh": 0.4, "sure": 1 / 3}
+LIGHT_POINTS = {"input_size": 192, "point_thresh": 0.4, "sure": 0.5}
 
 ARCHS = {
     "posenet": Arch("pose", "CocoPoseNet", fetched=MODELS / "coco_posenet.npz"),

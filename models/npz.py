@@ -69,6 +69,12 @@ def open_npz(path, what="weights", cure='README, "Weights", says how to get them
         yield Npz((what, path), archive, entries, headers)
 
 
+def read_npz(path, what, cure) -> dict:
+    """{name: array} of a file of which nothing is known beforehand; for files that were made here. Raises as open_npz."""
+    with open_npz(path, what, cure) as npz:
+        return {name: npz.read(name) for name in npz.headers}
+
+
 @contextmanager
 def _refused(what, path):
     """`with _refused(what, path):` whatever goes wrong in reading is an InputError."""

@@ -216,16 +216,13 @@ def _expand(name, recursive) -> list:
     path = Path(name)
     try:
         if path.is_dir():
-            found = path.rglob("*") if recursive else path.iterdir()
-            return [
-                (file, path)
-                for file in sorted(found)
-                if file.suffix.lower() in PICTURES | VIDEOS | UNREAD and not _is_hidden(file, path) and file.is_file()
-            ]
+            known = PICTURES | VIDEOS | UNREAD
+            return [(file, path) for file in sorted(_files_in(path, recursive)) if file.suffix.lower() in known and file.is_file()]
         if path.exists():
             return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle
-        raise InputError(f"--input {name}: cannot be read ({getattr(error, 'strerror', None) or error}); check name and permissions") from None
+        place, reason = getattr(error, "filename", None) or name, getattr(error, "strerror", None) or error
+        raise InputError(f"--input {name}: {place} cannot be read ({reason}); check name and permissions") from None
     if glob.has_magic(name):
         found = sorted(Path(file) for file in glob.iglob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute patterns
         base = Path(*path.parts[: next(i for i, part in enumerate(path.parts) if glob.has_magic(part))])
@@ -239,9 +236,15 @@ def _is_in(path, base, folder) -> bool:
     return path.is_relative_to(folder) and base in folder.parents
 
 
-def _is_hidden(path, base) -> bool:
-    """Whether the file, or a folder between the base and the file, is hidden."""
-    return any(part.startswith(".") for part in path.relative_to(base).parts)
+def _files_in(folder, recursive):
+    """Yield the paths in a folder, and with recursive in its folders, hidden ones left out. Raises OSError where one may not be listed."""
+
+    def refuse(error):
+        raise error
+
+    for place, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
 def _read_list(path) -> list:

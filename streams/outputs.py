@@ -59,12 +59,10 @@ def check_continued(sink, source):
     for name, number in sink.pictures.items():
         name = sinks.encoded(name).decode()
         if name not in now:
-            raise InputError(
-                f"--resume: {sink.file.path} holds {name}, which is not among the pictures now; name another file, or leave --resume out"
-            )
+            raise InputError(f"--resume: {sink.path} holds {name}, which is not among the pictures now; name another file, or leave --resume out")
         if now[name] != number:
             was = f"{name} was {number} and is now {now[name]}"
-            raise InputError(f"--resume: {sink.file.path}: the pictures' numbers have changed since ({was}); run without --resume")
+            raise InputError(f"--resume: {sink.path}: the pictures' numbers have changed since ({was}); run without --resume")
 
 
 def coco_note(stems):

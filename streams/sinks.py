@@ -5,61 +5,21 @@ and `close()`. Those that write numbers also have `pictures` {name: number}, of 
 """
 
 import csv
-import io
 import json
-import os
 from pathlib import Path
 
-from errors import InputError
 from files import make_folder, read_bytes
+from parts import clear_once
 from streams.formats import compact, csv_columns, to_coco, to_csv, to_json_line, to_openpose
 from streams.frames import frame_key
-from streams.results import FORMATS, write_files, write_image
+from streams.growing import GrowingFile, Remembered, coco_frames, has_types, not_ours, whole_lines, whole_rows
+from streams.results import FORMATS, encode_image, write_files
+from streams.threads import Behind
 from streams.video import VideoFile
 
 OPENPOSE = "_keypoints.json"  # ends the names of --openpose_json
 
 LINE = {"image": (str,), "frame": (int,), "seconds": (int, float, type(None)), "width": (int,), "height": (int,), "people": (list,)}  # of JSON
-ENTRY = {"file_name": (str,), "image_id": (int,), "category_id": (int,), "keypoints": (list,), "score": (int, float)}
-
-
-class GrowingFile:
-    """A file that grows by whole pieces and always ends with `ending`."""
-
-    def __init__(self, path, keep=b"", ending=b""):
-        """keep: what it begins with, without the ending."""
-        self.path, self.ending, self.end = Path(path), ending, len(keep)
-        try:
-            self.file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            self._put(keep, 0)
-        except OSError as error:
-            raise self._refused(error) from None
-
-    def add(self, piece):
-        """Append bytes. After an error the file is as it was before, and InputError is raised."""
-        try:
-            self._put(piece, self.end)
-            self.end += len(piece)
-        except OSError as error:
-            os.ftruncate(self.file, self.end)
-            self._write(self.ending, self.end)
-            raise self._refused(error) from None
-
-    def _put(self, piece, at):
-        self._write(piece + self.ending, at)
-        os.ftruncate(self.file, at + len(piece) + len(self.ending))
-
-    def _write(self, data, at):
-        while data:
-            os.lseek(self.file, at, os.SEEK_SET)
-            n_written = os.write(self.file, data)
-            data, at = data[n_written:], at + n_written
-
-    def _refused(self, error):
-        return InputError(f"{self.path}: cannot be written ({error.strerror or error}); what was finished is in it; --resume continues")
-
-    def close(self):
-        os.close(self.file)
 
 
 class JsonLines:
@@ -68,13 +28,13 @@ class JsonLines:
     BEGINNING = b'{"frame":'  # of each line
 
     def __init__(self, path, resume=False):
-        self.done, self.pictures, keep = set(), {}, b""
+        self.path, self.done, self.pictures, keep = Path(path), set(), {}, b""
         if resume and Path(path).exists():
             data = read_bytes(path, "results")
-            keep = _whole_lines(data)
+            keep = whole_lines(data)
             cut_off = data[len(keep) :]
             if not (cut_off.startswith(self.BEGINNING) or self.BEGINNING.startswith(cut_off)):
-                raise _not_ours("--jsonl", path, "its last line")
+                raise not_ours("--jsonl", path, "its last line")
             for number, line in enumerate(keep.splitlines(), 1):
                 try:
                     record = json.loads(line)
@@ -82,7 +42,7 @@ class JsonLines:
                         raise ValueError
                     self.done.add(frame_key(record["image"], record["frame"], record["seconds"]))
                 except (ValueError, KeyError, TypeError, RecursionError):
-                    raise _not_ours("--jsonl", path, f"line {number}") from None
+                    raise not_ours("--jsonl", path, f"line {number}") from None
                 if record["seconds"] is None:
                     self.pictures[record["image"]] = record["frame"]
         self.file = GrowingFile(path, keep)
@@ -101,81 +61,105 @@ class JsonLines:
 
 
 class Table:
-    """--csv: a line for each person (formats.to_csv)."""
+    """--csv: a line for each person (formats.to_csv). Frames without people are remembered beside it."""
 
     def __init__(self, path, resume=False, **columns):
         """columns: the arguments of formats.csv_columns."""
-        self.columns, self.done, self.pictures = columns, set(), {}
+        self.path, self.columns, self.done, self.pictures = Path(path), columns, set(), {}
         keep = header = (",".join(csv_columns(**columns)) + "\n").encode()
-        if resume and Path(path).exists():
+        resume = resume and Path(path).exists()
+        if resume:
             data = read_bytes(path, "results")
             if not (data.startswith(header) or header.startswith(data)):
-                raise _not_ours("--csv", path, "its first line")
-            keep = _whole_lines(data) or header
+                raise not_ours("--csv", path, "its first line")
             try:
-                for row in csv.DictReader(io.StringIO(keep.decode(errors="replace"), newline=""), strict=True):
-                    if None in row or None in row.values() or not row["frame"].isdecimal():  # cells too many, or too few
-                        raise ValueError
-                    self.done.add(frame_key(row["image"], row["frame"], row["seconds"] or None))
-                    if not row["seconds"]:
-                        self.pictures[row["image"]] = int(row["frame"])
+                kept, rows = whole_rows(data)
+                for row in rows:
+                    self._remember(row["image"], int(row["frame"]), row["seconds"] or None)
             except (csv.Error, ValueError, TypeError):
-                raise _not_ours("--csv", path, "one of its lines") from None
+                raise not_ours("--csv", path, "one of its lines") from None
+            keep = kept or header
+        self.nobody = Remembered(path, resume)
+        for name, *facts in self.nobody.lines:
+            self._remember(encoded(name).decode(), *facts)
         self.file = GrowingFile(path, keep)
+
+    def _remember(self, name, number, seconds):
+        self.done.add(frame_key(name, number, seconds))
+        if seconds is None:
+            self.pictures[name] = number
 
     def number_of(self, frame):
         return frame.number
 
     def has(self, frame) -> bool:
-        """A frame without people leaves no trace, and is worked on again."""
         return encoded(frame.key).decode() in self.done
 
     def write(self, frame, persons, drawn):
-        self.file.add(encoded(to_csv(frame, persons, **self.columns)))
+        if persons:
+            self.file.add(encoded(to_csv(frame, persons, **self.columns)))
+        else:
+            self.nobody.add(frame.name, frame.number, frame.seconds)
 
     def close(self):
         self.file.close()
+        self.nobody.close()
 
 
 class CocoResults:
-    """--coco_results: a list that pycocotools' loadRes takes (formats.to_coco), whole at any moment."""
+    """--coco_results: a list that pycocotools' loadRes takes (formats.to_coco).
 
-    ENDING = b"\n]\n"
+    JSON at any moment, also where a write is cut off: whenever the list has grown by a sixteenth it is written anew, beside its place, and renamed.
+    What it does not hold yet, and frames without people, are remembered beside it.
+    """
 
     def __init__(self, path, resume=False, id_of=lambda frame: frame.number):
         """id_of: Frame -> image_id."""
-        self.id_of, self.done, self.pictures, keep = id_of, set(), {}, b"["
-        if resume and Path(path).exists():
-            data = read_bytes(path, "results")
+        self.path, self.id_of, self.pictures, self.done, self.nobody = Path(path), id_of, {}, set(), []
+        self.lines, self.n_bytes, self.n_written = [], 0, -1  # of the list; bytes of it that PATH holds
+        resume, found = resume and self.path.exists(), []
+        if resume:
             try:
-                if not data.lstrip().startswith(b"["):
-                    raise ValueError
-                entries = json.loads(data)
-                if not all(has_types(entry, ENTRY) for entry in entries):
-                    raise ValueError
-                entries = [(entry["file_name"], entry["image_id"]) for entry in entries]
-                self.done, self.pictures = set(entries), dict(entries)
+                found = coco_frames(read_bytes(path, "results"))
             except (ValueError, KeyError, TypeError, RecursionError):
-                raise _not_ours("--coco_results", path, "what is in it") from None
-            keep = data.rstrip().removesuffix(b"]").rstrip()
-        self.empty = keep == b"["
-        self.file = GrowingFile(path, keep, self.ENDING)
+                raise not_ours("--coco_results", path, "what is in it") from None
+        self.later = Remembered(path, resume)
+        for name, number, entries in found + self.later.lines:
+            self._take(name, number, entries)
+        self._write_list()
+
+    def _take(self, name, number, entries):
+        if (name, number) in self.done:
+            return
+        self.done.add((name, number))
+        self.pictures[name] = number
+        lines = [compact(entry) for entry in entries]
+        self.lines += lines
+        self.n_bytes += sum(map(len, lines))
+        if not entries:
+            self.nobody.append((name, number, []))
+
+    def _write_list(self):
+        if self.n_bytes > self.n_written:
+            write_files({self.path: ("[" + ",".join(f"\n{line}" for line in self.lines) + "\n]\n").encode()})
+            self.n_written = self.n_bytes
 
     def has(self, frame) -> bool:
-        """A frame without people leaves no trace, and is worked on again."""
         return (frame.name, self.id_of(frame)) in self.done
 
     def number_of(self, frame):
         return self.id_of(frame)
 
     def write(self, frame, persons, drawn):
-        lines = [compact(entry) for entry in to_coco(persons, self.id_of(frame), frame.name)]
-        if lines:
-            self.file.add(("\n" if self.empty else ",\n").encode() + ",\n".join(lines).encode())
-            self.empty = False
+        entries = to_coco(persons, self.id_of(frame), frame.name)
+        self.later.add(frame.name, self.id_of(frame), entries)
+        self._take(frame.name, self.id_of(frame), entries)
+        if self.n_bytes > self.n_written * 17 / 16:
+            self._write_list()
 
     def close(self):
-        self.file.close()
+        self._write_list()
+        self.later.replace(self.nobody)
 
 
 class OpenPoseFolder:
@@ -183,27 +167,28 @@ class OpenPoseFolder:
 
     def __init__(self, folder, resume=False, model="COCO"):
         """model: of formats.OPENPOSE_MODELS."""
-        self.folder, self.resume, self.model = make_folder(folder), resume, model
+        self.folder, self.resume, self.model, self.behind = make_folder(folder), resume, model, Behind()
 
     def path_of(self, frame):
         return self.folder / f"{frame.stem}{OPENPOSE}"
 
     def has(self, frame) -> bool:
-        return self.resume and self.path_of(frame).exists()
+        return self.resume and is_there(self.path_of(frame))
 
     def write(self, frame, persons, drawn):
-        make_folder(self.path_of(frame).parent)
-        write_files({self.path_of(frame): to_openpose(persons, self.model).encode()})
+        path = self.path_of(frame)
+        make_folder(path.parent)
+        self.behind.add(write_files, {path: to_openpose(persons, self.model).encode()})
 
     def close(self):
-        pass
+        self.behind.close()
 
 
 class PictureFolder:
     """--out FOLDER: a picture for each frame, in the format of the source."""
 
     def __init__(self, folder, resume=False):
-        self.folder, self.resume = Path(folder), resume
+        self.folder, self.resume, self.behind = Path(folder), resume, Behind()
 
     def path_of(self, frame):
         suffix = Path(frame.name).suffix.lower()
@@ -212,15 +197,15 @@ class PictureFolder:
         return self.folder / (frame.stem + ("" if frame.stem.lower().endswith(suffix) else suffix))
 
     def has(self, frame) -> bool:
-        return self.resume and self.path_of(frame).exists()
+        return self.resume and is_there(self.path_of(frame))
 
     def write(self, frame, persons, drawn):
         path = self.path_of(frame)
         make_folder(path.parent)
-        write_image(path, drawn)
+        self.behind.add(write_files, {path: encode_image(path, drawn)})
 
     def close(self):
-        pass
+        self.behind.close()
 
 
 class VideoSink:
@@ -254,20 +239,10 @@ def encoded(text) -> bytes:
     return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
 
 
-def has_types(record, types) -> bool:
-    """Whether something out of a JSON file is an object whose fields are of these types; true and false are no numbers."""
-    return isinstance(record, dict) and all(type(record.get(name, ...)) in allowed for name, allowed in types.items())
-
-
-def _whole_lines(data) -> bytes:
-    """Without a last line that was cut off."""
-    return data[: data.rfind(b"\n") + 1]
-
-
-def _not_ours(option, path, what):
-    return InputError(
-        f"{option} {path}: --resume expects results that an earlier run wrote with the same options, and {what} is none; name another file"
-    )
+def is_there(path) -> bool:
+    """Whether a file is; what a killed run has left beside it goes."""
+    clear_once(path.parent)
+    return path.exists()
 
 
 def coco_ids(stems):

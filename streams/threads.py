@@ -1,22 +1,25 @@
-"""Reading ahead of the work; work that Ctrl-C does not divide, or does not wait for."""
+"""Reading ahead of the work, writing behind it; work that Ctrl-C does not divide, or does not wait for."""
 
 import queue
 import signal
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 END = object()
 LEAVE = 0.5  # seconds for a thread that nobody needs any more; it ends with the process
+STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def undivided():
-    """`with undivided():` Ctrl-C and SIGTERM wait until its end. For short work only."""
+    """`with undivided():` Ctrl-C, SIGTERM and SIGHUP wait until its end. For short work only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     came = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in STOPPING}
     handlers = {number: handler for number, handler in before.items() if handler is not None}  # None: not set by Python
     try:
         for number in handlers:
@@ -96,3 +99,24 @@ def read_ahead(frames, size=4):
     finally:
         stopped.set()
         thread.join(LEAVE)
+
+
+class Behind:
+    """Work that threads do while the caller goes on: waiting for the disk, which eight files take as long for as one.
+
+    What a piece of work raises is raised by a later `add`, or by `close`, which waits for all of it.
+    """
+
+    def __init__(self, threads=8, most=16):
+        """most: pieces that wait, each with what it holds in memory."""
+        self.pool, self.most, self.coming = ThreadPoolExecutor(threads), most, deque()
+
+    def add(self, work, *arguments):
+        while len(self.coming) >= self.most or (self.coming and self.coming[0].done()):
+            self.coming.popleft().result()
+        self.coming.append(self.pool.submit(work, *arguments))
+
+    def close(self):
+        with self.pool:
+            while self.coming:
+                self.coming.popleft().result()

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import atomic_file, check_path, remove_leftovers
+from files import atomic_file, check_path
 from streams import ffmpeg
 from streams.capture import open_capture, opencv_name
 
@@ -58,7 +58,6 @@ class VideoFile:
         """Add a picture (H, W, 3) uint8 BGR, `times` frames long."""
         if self.writer is None:
             self.size_wh = image.shape[1], image.shape[0]
-            remove_leftovers(self.path.parent)
             self.part = self.stack.enter_context(atomic_file(self.path, f".part{self.path.suffix}"))
             self.writer = _open(self.part, self.codec, self.rate, self._even(image))
             if not self.writer.isOpened():
@@ -110,23 +109,32 @@ def check_video_path(path, codec=None):
         raise InputError(f"--codec {codec}: expected four letters, for example mp4v, MJPG or XVID")
     check_path(path, "--out")
     opencv_name(path.resolve())
-    suffix, codec = path.suffix.lower(), codec or usual_codec(path)
-    if not can_write(suffix, codec):
+    suffix = path.suffix.lower()
+    try:
+        codec = codec or usual_codec(path)
+        if can_write(suffix, codec):
+            return
         others = ", ".join(each for each in CODECS[suffix] if can_write(suffix, each))
-        hint = "" if ffmpeg.program() else "; the program ffmpeg would bring avc1" if codec.lower() in ffmpeg.CODECS else ""
-        raise InputError(f"--codec {codec}: cannot be written into {suffix} on this machine; leave --codec out, or take one of {others}{hint}")
+    except OSError as error:
+        cure = "make room there, or name another one in TMPDIR"
+        raise InputError(f"{error.filename or 'TMPDIR'}: the temporary folder cannot be written ({error.strerror or error}); {cure}") from None
+    hint = "; the program ffmpeg would bring it" if codec.lower() in ffmpeg.CODECS and not ffmpeg.program() else ""
+    raise InputError(f"--codec {codec}: cannot be written into {suffix} on this machine; leave --codec out, or take one of {others}{hint}")
 
 
 @cache
 def can_write(suffix, codec) -> bool:
-    """Whether a codec can be had in a container, tried out."""
+    """Whether a codec can be had in a container, tried out. Raises OSError where there is no room for the trial."""
     with tempfile.TemporaryDirectory() as folder:
-        trial, image = Path(folder) / f"trial{suffix}", np.zeros((64, 64, 3), np.uint8)
-        writer = _open(trial, codec, 25, image)
-        for _ in range(2):
-            writer.write(image)
-        writer.release()
-        return trial.exists() and trial.stat().st_size > 0
+        path, image = Path(folder) / f"trial{suffix}", np.zeros((64, 64, 3), np.uint8)
+        path.write_bytes(bytes(1 << 14))
+        with _quiet():
+            writer = _open(path, codec, 25, image)
+            opened = writer.isOpened()
+            for _ in range(2):
+                writer.write(image)
+            writer.release()
+        return opened and path.stat().st_size > 0
 
 
 def _backend(path, codec, rate, size_wh):

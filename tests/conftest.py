@@ -1,6 +1,7 @@
 """What the tests share: where ../shared is, seeded weights, and a way to run a script as a user does."""
 
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -14,6 +15,12 @@ from errors import InputError
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 PATIENCE = 900  # seconds for a process, or for what another one does: what takes longer hangs, however busy the machine is
+
+# Started in the background of a shell, or by nohup, this process ignores signals, and what it starts would inherit that: with a handler it does not.
+INHERITED = {signal.SIGINT: signal.default_int_handler} | {getattr(signal, name): lambda *_: None for name in ("SIGHUP",) if hasattr(signal, name)}
+for number, handler in INHERITED.items():
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
 
 needs_shared = pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason=f"{SHARED} with photos and networks of others is not here")
 

@@ -10,8 +10,8 @@ from tqdm import tqdm
 from engines.chainer_compat import chainer
 from errors import InputError
 from evaluation.curves import plot_log, read_log
-from files import remove_leftovers
 from models.weights import write_weights
+from parts import remove_leftovers
 from training import snapshot
 from training.updater import report_losses, targets, to_device, weights_to_save
 

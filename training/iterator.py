@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from engines.chainer_compat import chainer
 from errors import InputError
+from parts import folder_prefix, remove_folders
 from training import workers
 
 AHEAD = 2  # batches that are made before they are asked for
+FOLDER = "samples"  # begins the names of temporary folders
 MOST_TRIES = 20  # pictures in a row that cannot be read
 
 _dataset = None  # of a worker process
@@ -90,9 +92,14 @@ class SampleIterator(chainer.dataset.Iterator):
     @cached_property
     def pool(self):
         # By a file: through the pipe on which a new process gets its orders, this one would write for ever to one that dies meanwhile.
-        self.folder = TemporaryDirectory(prefix="samples_", ignore_cleanup_errors=True)
+        remove_folders(FOLDER)
+        self.folder = TemporaryDirectory(prefix=folder_prefix(FOLDER), ignore_cleanup_errors=True)
         path = Path(self.folder.name) / "dataset"
-        path.write_bytes(pickle.dumps(self.dataset))
+        try:
+            path.write_bytes(pickle.dumps(self.dataset))
+        except OSError as error:
+            cure = "make room there, or name another one in TMPDIR"
+            raise InputError(f"{path.parent}: the temporary folder cannot be written ({error.strerror}); {cure}") from None
         return ProcessPoolExecutor(self.jobs, get_context("spawn"), _start, (path,))
 
     def _warn(self, troubles):
@@ -103,7 +110,7 @@ class SampleIterator(chainer.dataset.Iterator):
 
     def finalize(self):
         if "pool" in self.__dict__:
-            self.pool.shutdown(wait=False, cancel_futures=True)
+            workers.end(self.pool)
             del self.__dict__["pool"]
             self.folder.cleanup()
         self.coming.clear()

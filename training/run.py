@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from engines import memory
 from engines.chainer_compat import chainer
 from engines.chainer_net import ChainerNet, open_device
 from errors import InputError
@@ -24,7 +25,7 @@ from training.iterator import SampleIterator
 from training.machines import open_communicator, share_cores, together
 from training.updater import Teacher, Updater, initial_weights, learning_rate, make_chain, make_optimizer
 
-INTERRUPTED = {signal.SIGINT: 130, signal.SIGTERM: 143}
+INTERRUPTED = {getattr(signal, name): 128 + getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 COLUMNS = ("epoch", "iteration", "main/loss", "val/loss", "main/paf", "val/paf", "main/heat", "val/heat", "AP", "rate", "wait", "elapsed_time")
 AFTER_VGG = ("conv4_3_CPM", "conv4_4_CPM")  # their gradients are scaled as VGG's are
 
@@ -33,6 +34,7 @@ def run(recipe, datasets, weights, teacher, detector_of) -> int:
     """Train. recipe: a training.recipe.Recipe. datasets: training samples, validation samples, indices of these. weights: to begin with, None to
     resume. teacher: a network or None. detector_of(net) -> a PoseDetector, to measure AP. Returns the exit status; raises InputError.
     """
+    memory.reserve(memory.of_training(shapes_of(recipe.arch)), f"training {recipe.arch}")
     communicator = open_communicator(recipe.communicator)
     with together(communicator, recipe.prog):
         return run_process(recipe, datasets, weights, teacher, detector_of, communicator)
@@ -60,7 +62,7 @@ def run_process(recipe, datasets, weights, teacher, detector_of, communicator) -
         add_extensions(trainer, recipe, net, same, detector_of)
     begin = trainer.updater.iteration
     silent = np.errstate(over="ignore", invalid="ignore")  # a diverging run has its own line
-    with listening(stop, recipe.prog if is_first else None), kept(trainer, recipe.out, begin), silent:
+    with listening(stop, trainer, begin, recipe.prog if is_first else None), kept(trainer, recipe.out, begin), silent:
         trainer.run(show_loop_exception_msg=False)
         if is_first:
             finish(trainer, recipe, begin, stop)
@@ -194,11 +196,14 @@ def average_precision(detector, dataset, folder):
 
 
 @contextmanager
-def listening(stop, prog):
-    """`with listening(stop, prog):` the first Ctrl-C or SIGTERM ends the run after its iteration, the second one at once."""
+def listening(stop, trainer, begin, prog):
+    """`with listening(stop, trainer, begin, prog):` the first Ctrl-C, SIGTERM or SIGHUP ends the run after its iteration, the second one at once.
+
+    At once, too, where no iteration was finished since number `begin`: there is nothing to keep.
+    """
 
     def take(number, _):
-        if stop.now is not None:
+        if stop.now is not None or (trainer.updater.iteration == begin and stop.communicator is None):
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(INTERRUPTED[number])
         stop.now = number
         if prog:
@@ -207,7 +212,8 @@ def listening(stop, prog):
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, take) for number in INTERRUPTED}
+    heard = [number for number in INTERRUPTED if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, take) for number in heard}
     try:
         yield
     finally:

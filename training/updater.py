@@ -11,6 +11,7 @@ from engines.chainer_compat import chainer
 from engines.chainer_net import TableChain, load_weights, parameter_of
 from entity import LEARNING
 from models.weights import fold_normalisation
+from training.adam import Adam
 
 F = chainer.functions
 L = chainer.links
@@ -55,8 +56,10 @@ class NormalisedChain(TableChain):
                 setattr(self, f"{name}_bn", _normalisation(shapes[f"{name}/b"][0], communicator))
 
     def _convolve(self, layer, x):
-        y = super()._convolve(layer, x)
-        return self[f"{layer.name}_bn"](y) if layer.name in self.normalised else y
+        if layer.name not in self.normalised:
+            return super()._convolve(layer, x)
+        y = self[f"{layer.name}_bn"](self._convolution(layer, x, relu=False))
+        return F.relu(y) if layer.relu else y
 
     def folded(self) -> dict:
         weights = plain_weights(self)
@@ -110,10 +113,9 @@ def learning_rate(iteration, total, schedule="original", base=None) -> float:
 
 def make_optimizer(name, rate):
     """Adam, AdamW or SGD with momentum."""
-    optimizers = chainer.optimizers
     if name in ("adam", "adamw"):  # the rate is their eta, which, unlike alpha, scales the decay too (Loshchilov and Hutter, 2019)
-        return optimizers.Adam(alpha=1, eta=rate, weight_decay_rate=DECAY if name == "adamw" else 0)
-    return optimizers.MomentumSGD(lr=rate, momentum=0.9)
+        return Adam(alpha=1, eta=rate, weight_decay_rate=DECAY if name == "adamw" else 0)
+    return chainer.optimizers.MomentumSGD(lr=rate, momentum=0.9)
 
 
 class Updater(chainer.training.updaters.StandardUpdater):

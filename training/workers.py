@@ -27,6 +27,14 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def end(pool):
+    """End a ProcessPoolExecutor and its processes now: they only read, and the interpreter would wait for what they are doing at its own end."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+
+
 def _end_with_parent(parent):
     main = multiprocessing.parent_process()
     while os.getppid() == parent and (main is None or main.is_alive()):  # it may have gone before this process asked for its parent

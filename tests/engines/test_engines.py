@@ -609,7 +609,21 @@ class RequestOfNobody:
         self.busy, self.data = True, weakref.ref(inputs[0])
         self.events.append(f"start {self.name}")
 
+    def get_input_tensor(self, _):
+        if self.busy:
+            raise RuntimeError("it is busy")
+
+    def cancel(self):
+        self.busy = False
+        self.events.append(f"cancel {self.name}")
+
+    def wait_for(self, _):
+        self.wait()
+        return True
+
     def wait(self):
+        if not self.busy:
+            return
         assert self.data() is not None  # the device reads it until then
         self.busy = False
         self.events.append(f"wait {self.name}")
@@ -621,7 +635,7 @@ class RequestOfNobody:
 def net_of_nobody():
     """An OpenVinoNet, compiled per shape, with two requests for each, which does nothing; .events, .requests."""
     net = object.__new__(OpenVinoNet)
-    net.outputs, net.events, net.requests, compiled = (), [], [], {}
+    net.outputs, net.events, net.requests, net.n_compiled, net.compiled, compiled = (), [], [], 0, {}, {}
 
     def requests_of(compiled):
         new = [RequestOfNobody(f"{name}{compiled.width}", net.events) for name in "ba"]

@@ -8,7 +8,8 @@ from conftest import golden
 from people import person
 
 from entity import HEAD_AND_TRUNK_RATIOS, LIMB_RATIOS, LIMBS, N_LIMBS, Joint
-from keypoints.person import face_box, hand_box, hand_boxes, unit_length
+from keypoints.paf import People
+from keypoints.person import evidence, face_box, hand_box, hand_boxes, is_doubtful, unit_length
 
 
 def golden_people():
@@ -198,3 +199,24 @@ def test_geometry_does_not_change_the_pose():
     kept = pose.copy()
     boxes(pose, unit_length(pose))
     np.testing.assert_array_equal(pose, kept)
+
+
+def test_a_second_look_is_worth_while():
+    """Nobody, parts of people, and people who fill the picture are doubtful; whole people who do not are not."""
+    whole = person(300, 150, 30)[None]
+    assert is_doubtful(np.empty((0, 18, 3)), (640, 480))
+    assert not is_doubtful(whole, (640, 480))
+    assert is_doubtful(whole, (320, 260))
+    part = whole.copy()
+    part[:, 8:] = 0
+    part[:, :2] = 0
+    assert is_doubtful(part, (640, 480))
+    assert not is_doubtful(np.concatenate([part, whole]), (640, 480))
+
+
+def test_evidence_counts_joints_by_score():
+    poses = np.stack([person(300, 150, 30), person(100, 150, 30)])
+    poses[1, 5:] = 0
+    people = People(poses, np.array([0.5, 0.9]), np.ones((2, 18)))
+    assert evidence(people) == pytest.approx(0.5 * 18 + 0.9 * 5)
+    assert evidence(People(np.empty((0, 18, 3)), np.empty(0), np.empty((0, 18)))) == 0

@@ -180,9 +180,18 @@ def test_interrupted_it_finishes_the_iteration_and_can_be_resumed(coco, tmp_path
 
 
 def test_interrupted_twice_it_ends_at_once(coco, tmp_path):
-    process = train_signalled(coco, tmp_path / "out", "--iteration", 5, step=0, number=signal.SIGINT, times=2)
+    process = train_signalled(coco, tmp_path / "out", "--iteration", 5, "--interval", 100, step=1, number=signal.SIGINT, times=2)
     assert process.returncode == 130
     assert process.stderr.splitlines()[1:] == ["train_coco_pose_estimation.py: interrupted"]
+    assert not any(name.startswith(("snapshot", "model")) for name in files_in(tmp_path / "out"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_in_the_first_iteration_it_ends_at_once(coco, tmp_path, number):
+    """There is nothing to keep."""
+    process = train_signalled(coco, tmp_path / "out", "--iteration", 5, step=0, number=number)
+    assert process.returncode == 128 + number
+    assert process.stderr.splitlines() == (["train_coco_pose_estimation.py: interrupted"] if number == signal.SIGINT else [])
     assert files_in(tmp_path / "out") == set()
 
 

@@ -58,12 +58,20 @@ class Ending(FakeDetector):
         return super().detect(image)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError, SystemExit])
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
 def test_camera_is_released_after_an_error(capture, tmp_path, error):
     with pytest.raises(error):
         fake_camera_main(["--jsonl", tmp_path / "r"], detector=Ending(error()))
     assert capture.released == 1
     assert (tmp_path / "r").read_text().count("\n") == 3
+
+
+def test_camera_is_released_where_memory_is_short(capture, tmp_path, capsys):
+    assert fake_camera_main(["--jsonl", tmp_path / "r"], detector=Ending(MemoryError())) == 2
+    assert capture.released == 1
+    assert (tmp_path / "r").read_text().count("\n") == 3
+    *_, last = capsys.readouterr().err.splitlines()  # the first says that there is no screen
+    assert last.startswith("fake_camera.py: not enough memory")
 
 
 def test_camera_is_released_after_ctrl_c(capture, tmp_path, capsys):

@@ -9,13 +9,15 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from conftest import ROOT
 from people import person
 
 from entity import Joint
 from errors import InputError
-from files import atomic_file, check_path, remove_leftovers
+from files import atomic_file, check_path
 from keypoints.paf import People
 from keypoints.whole import persons_of
+from parts import machine, make_part, remove_leftovers
 from streams.formats import people_to_json, points_to_json, to_json_text
 from streams.results import FORMATS, check_image_path, encode_image, write_files, write_image
 
@@ -341,12 +343,49 @@ def test_readers_see_the_old_picture_or_the_new_one(tmp_path):
 
 
 def test_leftovers_of_killed_processes_are_removed(tmp_path):
-    """Those of processes that are gone, and nothing else."""
+    """Those of processes of this machine that are gone, and nothing else: what another machine writes into a shared folder may be at work."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    left = [f".a.png.{gone.pid}.0.part", f".v.mp4.{gone.pid}.12.part.mp4"]
-    kept = [f".a.png.{os.getpid()}.0.part", ".x.part", "a.part", ".a.png.part.txt", f"a.{gone.pid}.0.part"]
+    here, other, number = machine(), f"{(int(machine(), 16) + 1) % 2**32:08x}", "0123456789abcdef"
+    left = [f".a.png.{here}.{gone.pid}.{number}.part", f".v.mp4.{here}.{gone.pid}.{number}.part.mp4"]
+    kept = [f".a.png.{here}.{os.getpid()}.{number}.part", f".a.png.{other}.{gone.pid}.{number}.part", ".x.part", "a.part", f"a.{gone.pid}.0.part"]
     for name in (*left, *kept):
         (tmp_path / name).write_bytes(b"x")
     remove_leftovers(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
+
+
+def test_what_a_killed_process_left_goes_with_the_next_file(tmp_path):
+    """Killed in the middle of a write."""
+    code = "import os; from files import atomic_file\nwith atomic_file('r') as part:\n part.write_text('half'); os.kill(os.getpid(), 9)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_file(tmp_path / "other") as part:
+        part.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+def test_part_files_are_new_ones(tmp_path, monkeypatch):
+    """Whoever guesses the name, and puts a link there, is not followed: what the link points to stays as it is."""
+    (tmp_path / "precious").write_text("old")
+    monkeypatch.setattr(os, "urandom", lambda n: b"x" * n)
+    first = make_part(tmp_path / "r")
+    first.unlink()
+    first.symlink_to(tmp_path / "precious")
+    with pytest.raises(InputError, match="cannot be written"), atomic_file(tmp_path / "r") as part:
+        part.write_text("new")
+    assert (tmp_path / "precious").read_text() == "old"
+    assert not (tmp_path / "r").exists()
+
+
+def test_names_of_part_files_are_not_guessed(tmp_path):
+    assert len({make_part(tmp_path / "r").name for _ in range(20)}) == 20
+
+
+def test_data_are_on_the_disk_before_the_rename(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append(((tmp_path / "r").exists(), os.fstat(file).st_size)))
+    with atomic_file(tmp_path / "r") as part:
+        part.write_text("new")
+    assert seen == [(False, 3)]

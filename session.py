@@ -1,0 +1,92 @@
+"""While a script works: standard streams that do not stop it, and signals that end it."""
+
+from process import open_streams
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+PATIENCE = 5.0  # seconds in which a second signal is taken for the first one
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}  # all but the tabulator and the end of a line
+UP = "\033[A"  # tqdm's, between its bars
+
+
+class Output:
+    """A standard stream that never stops the work: where it cannot be written any more, what follows is dropped, and `error` says why.
+
+    Control characters, which the name of a file may hold, are written as text: they would be orders to the terminal.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.error = stream, None
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+    def write(self, text):
+        self._try(self.stream.write, shown(text))
+        return len(text)
+
+    def flush(self):
+        self._try(self.stream.flush)
+
+    def _try(self, work, *arguments):
+        if self.error is None:
+            try:
+                work(*arguments)
+            except OSError as error:
+                self.error = error
+                with suppress(OSError, ValueError):  # what is still in its buffer goes there at the end
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
+def shown(text) -> str:
+    """Text without control characters, except those that tqdm moves the cursor with: returns at both ends, and lines that hold nothing else."""
+    body = text.strip("\r\n")
+    if not body.replace(UP, "") or body.isprintable():
+        return text
+    return text.replace(body, body.translate(CONTROLS), 1)
+
+
+@contextmanager
+def lasting_streams():
+    """`with lasting_streams() as (stdout, stderr):` both are an Output."""
+    open_streams()
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = outputs = tuple(map(Output, before))
+    try:
+        yield outputs
+    finally:
+        for output in outputs:
+            output.flush()
+        sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def ending_on_signals():
+    """`with ending_on_signals():` Ctrl-C is KeyboardInterrupt; SIGTERM and SIGHUP are SystemExit, so that nothing half-written stays."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = -PATIENCE
+
+    def end(number, _):
+        nonlocal came
+        again, came = time.monotonic() - came < PATIENCE, time.monotonic()
+        if not again:  # who closes a terminal sends several; one is enough, and the next would break off what the first one closes
+            sys.exit(128 + number)
+
+    handlers = dict.fromkeys(ENDING, end) | {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.getsignal(number) for number in handlers}
+    chosen = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # as nohup sets them; None: not Python's
+    for number in chosen:
+        signal.signal(number, handlers[number])
+    try:
+        yield
+    finally:
+        for number in chosen:
+            signal.signal(number, before[number])
