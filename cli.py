@@ -14,6 +14,7 @@ from pathlib import Path
 
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
+from files import STDIN
 from session import ending_on_signals, lasting_streams
 from silence import own_stderr
 
@@ -162,12 +163,15 @@ def add_source_options(parser, pose=True, words=False):
     words: what is read may be named without an option too (add_network)."""
     group = parser.add_argument_group("pictures in")
     source = group.add_mutually_exclusive_group(required=not words)
-    source.add_argument("--img", metavar="PICTURE", help="one picture; it is drawn into result.png unless --out says otherwise")
+    source.add_argument(
+        "--img", metavar="PICTURE", help="one picture, or - for one that comes on stdin; it is drawn into result.png unless --out says otherwise"
+    )
     source.add_argument(
         "--input",
         nargs="+",
         metavar="X",
-        help="pictures, a folder, a 'glob', a list of files (.txt), a video, a camera's number, or a URL (rtsp://, http://)",
+        help="pictures, a folder, a 'glob', a list of files (.txt), a video (- for one on stdin: y4m, MJPEG), a camera's number, "
+        "or a URL (rtsp://, http://)",
     )
     group.add_argument("-r", "--recursive", action="store_true", help="--input: with the folders in the folder")
     add_output_options(parser, pose)
@@ -184,17 +188,29 @@ def add_camera_options(parser, pose=True):
 def add_output_options(parser, pose=True, live=False):
     """--out and the files of results."""
     group = parser.add_argument_group("results out")
+    kinds = (
+        "a folder or a video (.mp4, .webm, .avi)" if live else "a picture (- for a PNG on stdout), for many a folder or a video (.mp4, .webm, .avi)"
+    )
     group.add_argument(
-        "--out", metavar="X", help=f"where to draw the result: {'' if live else 'a picture, for many '}a folder or a video (.mp4, .avi)"
+        "--out",
+        metavar="X",
+        help=f"where to draw the result: {kinds}",
     )
     group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
     group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
     group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
     models = ("COCO", "BODY_25")
     group.add_argument("--openpose_model", choices=models, default="COCO", help="order of joints in these files: 18 or 25 (default: COCO)")
-    group.add_argument("--codec", metavar="FOURCC", help="of the video, four letters (default: mp4v, and MJPG for .avi)")
+    group.add_argument(
+        "--codec",
+        metavar="FOURCC",
+        help="the video's codec, four letters, where a player needs another one than H.264 (avc1; VP90 in .webm, MJPG in .avi)",
+    )
     if not live:
-        group.add_argument("--json", metavar="FILE", help="one picture's people, as numbers")
+        add_choice_options(parser)
+        group.add_argument(
+            "--json", metavar="FILE", help="one picture's people, as numbers (- writes them to stdout, as for --jsonl, --csv and --coco_results)"
+        )
         group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
         group.add_argument("--show", action="store_true", help="open a window with the result")
     if pose:
@@ -205,25 +221,44 @@ def add_output_options(parser, pose=True, live=False):
     parser.set_defaults(prog=parser.prog)
 
 
+def add_choice_options(parser):
+    """--first, --last, --step, --fps (streams/selection.py)."""
+    group = parser.add_argument_group("frames of a video, or some of many pictures")
+    number = partial(whole_number, least=0)
+    group.add_argument("--first", type=number, default=0, metavar="N", help="begin with frame N, counted from 0, to leave out what comes before")
+    group.add_argument("--last", type=number, metavar="N", help="end with frame N, to try something out on a few frames")
+    group.add_argument(
+        "--step", type=positive_int, default=1, metavar="N", help="take every Nth frame, to be N times as fast; the time goes on as it was"
+    )
+    rate = partial(bounded_float, least=0.1, most=1000, what="rate")
+    group.add_argument(
+        "--fps", type=rate, metavar="N", help="take N frames of a video's second; of pictures, show N in a second of --out VIDEO (default: 25)"
+    )
+
+
 READS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
 
 
 def asked(options) -> tuple:
     """(streams.wanted.Source, Wanted): what the options of add_source_options or add_camera_options ask for."""
+    from streams.durations import is_animated
     from streams.frames import PICTURES
+    from streams.selection import Choice
     from streams.wanted import Source, Wanted
 
     given = vars(options)
     if "camera" in given:
         source = Source(camera=str(options.camera) if options.input is None else options.input)
     else:
-        source = Source(img=options.img, names=tuple(options.input or given.get("names") or ()), recursive=options.recursive)
+        choice = Choice(options.first, options.last, options.step, options.fps)
+        source = Source(img=options.img, names=tuple(options.input or given.get("names") or ()), recursive=options.recursive, choice=choice)
     values = {name: given[name] for name in Wanted.__dataclass_fields__ if name in given}
     wanted = Wanted(**values, reads={name: given[name] for name in READS if given.get(name)})
     alone = given.get("names", [])  # named without --img or --input: a picture, and nothing is said of results
-    if len(alone) == 1 and not wanted.named and (source.picture or Path(alone[0]).suffix.lower() in PICTURES):
-        source = Source(img=alone[0])
-    if source.img is not None and wanted.out is None:
+    is_picture = len(alone) == 1 and (source.picture or (Path(alone[0]).suffix.lower() in PICTURES and not is_animated(alone[0])))
+    if alone == [STDIN] or (is_picture and not wanted.named):
+        source = Source(img=alone[0], choice=source.choice)
+    if source.img is not None and wanted.out is None and not wanted.to_stdout:
         wanted = replace(wanted, out="result.png")
     return source, wanted
 

@@ -1,4 +1,4 @@
-"""Convert weights: a .caffemodel to .npz, or a .caffemodel or .npz to OpenVINO's .xml and .bin.
+"""Convert weights: a .caffemodel to .npz, or a .caffemodel or .npz to OpenVINO's .xml and .bin, or to .onnx.
 
     python convert_model.py posenet models/pose_iter_440000.caffemodel models/coco_posenet.npz
     python convert_model.py posenet models/coco_posenet.npz models/FP16/pose_iter_440000.xml --data_type FP16
@@ -10,6 +10,7 @@ All layers are converted, or nothing is written and the exit status is not 0.
 import process  # noqa: F401 (before what takes seconds)
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import cli
 from entity import STRIDE
 from errors import InputError
 from evaluation.compare import SAME_JOINT, count_common
-from files import check_path, is_same_file
+from files import atomic_file, check_path, is_same_file, make_folder
 from keypoints.image import MAX_SIDE, fit_size, normalise, raise_to_stride, resize
 from keypoints.peaks import locate_peaks
 from models import ARCHS, OURS, VGG19, other_shapes, shapes_of
@@ -46,10 +47,12 @@ def parser():
     names = (*OURS, VGG19)
     p.add_argument("arch", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({VGG19}: the trunk that training starts from)")
     p.add_argument("source", metavar="SOURCE", help="a .caffemodel or an .npz")
-    p.add_argument("target", metavar="TARGET", help="an .npz or an .xml; the .xml's .bin is written beside it")
+    p.add_argument(
+        "target", metavar="TARGET", help="an .npz, an .xml (its .bin is written beside it) or an .onnx; its folder is made where there is none"
+    )
     p.add_argument("--data_type", choices=DATA_TYPES, default="FP32", help="of the target (default: FP32)")
-    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml (default: 1,3,368,368, or with 192)")
-    p.add_argument("--dynamic", action="store_true", help="leave N, H and W of the .xml free")
+    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml or .onnx (default: 1,3,368,368, or with 192)")
+    p.add_argument("--dynamic", action="store_true", help="leave N, H and W of the .xml or .onnx free")
     p.add_argument("--calibration", metavar="FOLDER", help="INT8: typical pictures")
     p.add_argument("--max_pictures", type=cli.positive_int, default=200, metavar="N", help="INT8: take this many of them, evenly (default: 200)")
     p.add_argument("-v", "--verbose", action="store_true", help="list every layer")
@@ -61,8 +64,8 @@ def check_options(options):
     source, target = Path(options.source), Path(options.target)
     if source.suffix.lower() not in (".caffemodel", ".npz"):
         raise InputError(f"{source}: expected a .caffemodel or an .npz, got {source.suffix or 'no extension'!r}")
-    if target.suffix not in (".npz", ".xml"):
-        raise InputError(f"{target}: expected the name of an .npz or an .xml, got {target.suffix or 'no extension'!r}")
+    if target.suffix not in (".npz", ".xml", ".onnx"):
+        raise InputError(f"{target}: expected the name of an .npz, an .xml or an .onnx, got {target.suffix or 'no extension'!r}")
     if is_same_file(source, target):
         raise InputError(f"{target}: source and target are the same file; name another target")
     check_path(target, "TARGET")
@@ -71,10 +74,10 @@ def check_options(options):
     if target.suffix == ".npz":
         for option in ("input_shape", "dynamic", "calibration"):
             if getattr(options, option):
-                raise InputError(f"--{option} is for an .xml target; leave it out, or name an .xml")
-        if options.data_type == "INT8":
-            raise InputError("--data_type INT8 is for an .xml target; name an .xml, or choose FP16")
-    elif options.arch == VGG19:
+                raise InputError(f"--{option} is for an .xml or .onnx target; leave it out, or name one of these")
+    if target.suffix != ".xml" and options.data_type == "INT8":
+        raise InputError("--data_type INT8 is for an .xml target; name an .xml, or choose FP16")
+    if target.suffix != ".npz" and options.arch == VGG19:
         raise InputError(f"{VGG19} is only the trunk that training starts from; name an .npz as target")
     if options.dynamic and options.input_shape:
         raise InputError("--dynamic and --input_shape exclude each other; leave one of them out")
@@ -109,12 +112,14 @@ def convert(options):
     if options.data_type == "FP16":
         check_half_precision(weights)
     target = Path(options.target)
-    if target.suffix == ".npz":
-        dtype = np.float16 if options.data_type == "FP16" else np.float32
-        write_weights(target, {name: array.astype(dtype) for name, array in weights.items()})
-    else:
+    make_folder(target.parent)
+    if target.suffix == ".xml":
         convert_to_ir(options, weights, pictures)
-    written = [target] if target.suffix == ".npz" else [target, target.with_suffix(".bin")]
+    else:
+        dtype = np.float16 if options.data_type == "FP16" else np.float32
+        write = write_weights if target.suffix == ".npz" else partial(write_onnx, options)
+        write(target, {name: array.astype(dtype) for name, array in weights.items()})
+    written = [target, target.with_suffix(".bin")] if target.suffix == ".xml" else [target]
     if pictures:
         print(f"size: {target.with_suffix('.bin').stat().st_size:,} bytes in INT8, {4 * sum(array.size for array in weights.values()):,} in FP32")
     print("written: " + ", ".join(f"{path} ({path.stat().st_size:,} bytes)" for path in written))
@@ -127,11 +132,27 @@ def check_half_precision(weights):
             raise InputError(f"{name} holds {np.abs(array).max():g}, more than half precision can; choose --data_type FP32")
 
 
+def write_onnx(options, target, weights):
+    from engines.openvino_ir import facts_of
+    from models.onnx import to_onnx
+
+    row = ARCHS[options.arch]
+    content = to_onnx(row.network, weights, options.arch, facts_of(options.arch, row), shape_of(options))
+    with atomic_file(target) as part:
+        part.write_bytes(content)
+
+
+def shape_of(options):
+    """(N, 3, H, W) of the input; None where it is free."""
+    size = ARCHS[options.arch].input_size
+    return None if options.dynamic else options.input_shape or (1, 3, size, size)
+
+
 def convert_to_ir(options, weights, pictures):
     from engines.openvino_ir import make_ir, save_ir
 
     row = ARCHS[options.arch]
-    shape = None if options.dynamic else options.input_shape or (1, 3, row.input_size, row.input_size)
+    shape = shape_of(options)
     model = make_ir(options.arch, row, weights, None if pictures else shape)
     if pictures:
         from engines.openvino_int8 import quantise, run_model

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from errors import InputError
 from parts import clear_once, make_part, sync
 
+STDIN = STDOUT = "-"  # the name of what comes through a pipe, and of where it goes on
 TIMEOUT = 10  # seconds without a word from a server
 
 
@@ -53,15 +54,20 @@ def open_binary(path, what, cure="check the name"):
 
 
 def check_path(path, option):
-    """Raise InputError if no file can be written at path: a folder, a device, a missing or unwritable folder around it."""
+    """Raise InputError if no file can be written at path: a folder, a device, one in a folder that cannot be written or made. Not for stdout (-)."""
+    if str(path) == STDOUT:
+        return
     path = Path(path)
     try:
         if path.is_dir():
             raise InputError(f"{option} {path}: expected a file's name, got a folder")
         if path.exists() and not path.is_file():
             raise InputError(f"{option} {path}: expected a file's name, got a device or a pipe")
+        if not os.path.lexists(path.parent):  # it is made when the file is
+            check_folder(path.parent, option)
+            return
         if not path.parent.is_dir():
-            raise InputError(f"{option} {path}: the folder {path.parent} does not exist; create it first")
+            raise InputError(f"{option} {path}: {path.parent} is no folder; choose another name")
         target = _target(path)
         if len(os.fsencode(target.name)) > 255:
             raise OSError(errno.ENAMETOOLONG, "the name is too long")
@@ -153,6 +159,7 @@ def atomic_file(path, suffix=".part"):
     path = Path(path)
     try:
         target = _target(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
         clear_once(target.parent)
         part = make_part(target, suffix)
         try:

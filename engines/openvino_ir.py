@@ -22,6 +22,15 @@ def make_ir(arch, row, weights, input_shape=None) -> ov.Model:
     input_shape: (N, 3, H, W); None leaves N, H and W free.
     """
     model = build_model(row.network, weights, arch)
+    for key, value in facts_of(arch, row).items():
+        model.set_rt_info(value, [SECTION, key])
+    if input_shape is not None:
+        model.reshape({INPUT: list(input_shape)})
+    return model
+
+
+def facts_of(arch, row) -> dict:
+    """What a reader of a network's file must know about it, as text."""
     facts = {
         "arch": arch,
         "task": row.task,
@@ -31,11 +40,7 @@ def make_ir(arch, row, weights, input_shape=None) -> ov.Model:
         "channel_order": "BGR",
         "outputs": ",".join(f"{layer}[{start}:{stop}]" for layer, start, stop in row.network.outputs),
     }
-    for key, value in facts.items():
-        model.set_rt_info(str(value), [SECTION, key])
-    if input_shape is not None:
-        model.reshape({INPUT: list(input_shape)})
-    return model
+    return {key: str(value) for key, value in facts.items()}
 
 
 def save_ir(model, path, compress_to_fp16=False):

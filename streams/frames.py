@@ -12,13 +12,15 @@ import cv2
 import numpy as np
 
 from errors import InputError
-from files import is_url, open_binary, read_bytes
+from files import STDIN, is_url, open_binary, read_bytes
 from silence import quiet
 from streams.capture import open_capture, opencv_name, with_first
+from streams.durations import is_animated
 from streams.picture import read_image
 from streams.threads import LEAVE
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".jp2"}
+UNREAD = {".svg", ".jxl", ".psd", ".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"}  # pictures that OpenCV cannot read
 VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts", ".mts", ".ogv", ".mjpeg", ".mjpg"}
 LISTS = {".txt", ".lst"}
 DEFAULT_RATE = 25.0  # frames per second, where a source does not say
@@ -52,8 +54,9 @@ class Pictures:
 
     live, rate, is_video = False, None, False
 
-    def __init__(self, paths, stems):
-        self.paths, self.stems, self.failures = paths, stems, []
+    def __init__(self, paths, stems, left_out=()):
+        """left_out: (path, why) of what looks like a picture or a video and is not worked on."""
+        self.paths, self.stems, self.failures, self.left_out = paths, stems, [], list(left_out)
 
     def __len__(self):
         return len(self.paths)
@@ -155,22 +158,43 @@ def open_frames(names, recursive=False, without=None):
     """
     if len(names) == 1 and is_picture_url(names[0]):
         return Pictures(names, [Path(_path_of(names[0])).stem])
-    paths = {}  # each once -> the part of it that is left out of the results' names
+    if list(names) == [STDIN]:
+        from streams.piped import PipedVideo  # which needs a Frame
+
+        return PipedVideo()
+    paths, left_out = {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out
     for name in names:
+        in_folder = os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a name is too long
         for path, base in _expand(name, recursive):
             if without is None or not _is_in(path, base, without):
-                paths.setdefault(path, base)
-    if len(paths) == 1 and is_video(*paths):
+                why = _why_left_out(path) if in_folder else None
+                (left_out if why else paths).setdefault(path, why or base)
+    if len(paths) == 1 and is_video(*paths) and not left_out:
         return Video(*paths)
-    videos = [path for path in paths if path.suffix.lower() in VIDEOS]
+    if len(paths) == 1 and is_animated(*paths) and not left_out:
+        from streams.animation import Animation
+
+        return Animation(*paths)
+    videos = [path for path in paths if path.suffix.lower() in VIDEOS or is_animated(path)]
     if videos:
         raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
     if not paths:
         deeper = (
             "; with -r folders in folders are searched too" if any(Path(name).is_dir() for name in names) and not recursive else "; check the names"
         )
-        raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}){deeper}")
-    return Pictures(list(paths), _stems(paths, paths.values()))
+        others = f", but {len(left_out)} left out ({next(iter(left_out))}: {next(iter(left_out.values()))})" if left_out else ""
+        raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}){others}{deeper}")
+    return Pictures(list(paths), _stems(paths, paths.values()), left_out.items())
+
+
+def _why_left_out(path):
+    """Why a file in a folder is not worked on; None if it is."""
+    suffix = path.suffix.lower()
+    if suffix in UNREAD:
+        return f"{suffix} cannot be read here; convert it to .jpg or .png"
+    if suffix in VIDEOS or is_animated(path):
+        return f"{'a video' if suffix in VIDEOS else 'an animation'} in a folder; name it alone"
+    return None
 
 
 def is_video(path) -> bool:
@@ -192,7 +216,8 @@ def _expand(name, recursive) -> list:
     path = Path(name)
     try:
         if path.is_dir():
-            return [(file, path) for file in sorted(_files_in(path, recursive)) if file.suffix.lower() in PICTURES and file.is_file()]
+            known = PICTURES | VIDEOS | UNREAD
+            return [(file, path) for file in sorted(_files_in(path, recursive)) if file.suffix.lower() in known and file.is_file()]
         if path.exists():
             return _read_list(path) if path.suffix.lower() in LISTS else [(path, path.parent)]
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links in a circle

@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 from errors import InputError
-from files import make_folder
-from streams import formats, sinks
+from files import STDOUT, is_url, make_folder
+from streams import ffmpeg, formats, sinks, stdout
 from streams.frames import DEFAULT_RATE, Pictures
+from streams.video import note_on
 
 
 def open_sinks(wanted, source, detector) -> list:
@@ -15,18 +16,41 @@ def open_sinks(wanted, source, detector) -> list:
     if kind == "folder":
         opened.append(sinks.PictureFolder(make_folder(wanted.out), resume))
     elif kind == "video":
-        opened.append(sinks.VideoSink(wanted.out, source.rate or DEFAULT_RATE, wanted.codec, source.live))
+        for line in filter(None, (note_on(wanted.out, wanted.codec), sound_note(source))):
+            print(f"{wanted.prog}: {line}", file=sys.stderr)
+        video = sinks.VideoSink(wanted.out, source.rate or DEFAULT_RATE, wanted.codec, source.live, getattr(source, "times_of", lambda frame: 1))
+        video.video.sound = sound_of(source)
+        opened.append(video)
     note = coco_note(getattr(source, "stems", [])) if wanted.coco_results is not None else None
     if note:
         print(f"{wanted.prog}: {note}", file=sys.stderr)
     for name, (kind, arguments) in sinks.KINDS.items():
-        if getattr(wanted, name) is not None:
-            opened.append(kind(getattr(wanted, name), resume, **arguments(wanted, source, detector)))
+        path = getattr(wanted, name)
+        if path == STDOUT:
+            opened.append(stdout.sink_for(name, wanted, source, detector))
+        elif path is not None:
+            make_folder(Path(path).parent)
+            opened.append(kind(path, resume, **arguments(wanted, source, detector)))
     if resume and isinstance(source, Pictures):
         for sink in opened:
             if getattr(sink, "pictures", None):
                 check_continued(sink, source)
     return opened
+
+
+def sound_of(source):
+    """(path, the second from which on) of a video file with sound; None where there is none."""
+    path = getattr(source, "path", None)
+    if source.live or not path or is_url(path) or not ffmpeg.has_sound(path):
+        return None
+    return path, getattr(source, "begin", 0.0)
+
+
+def sound_note(source):
+    """What to say where a video has sound that cannot be kept; None otherwise."""
+    if ffmpeg.program() or not sound_of(source):
+        return None
+    return f"{source.path}: its sound is left out, for the program ffmpeg is not on this machine"
 
 
 def check_continued(sink, source):

@@ -1,14 +1,16 @@
 """Read a picture from a file or a URL: (H, W, 3) uint8, BGR. What is damaged or no picture is refused in one line."""
 
 import os
+import sys
 import zlib
 
 import cv2
 import numpy as np
 
 from errors import InputError
-from files import is_url, read_bytes
+from files import STDIN, is_url, read_bytes
 from silence import quiet
+from streams.heic import is_heic, read_heic
 from streams.picture_size import JPEG, PNG, picture_size
 
 LIMIT = "POSE_MAX_MEGAPIXELS"  # of the environment: how large pictures may be
@@ -17,20 +19,22 @@ STRIP = 256  # rows that are worked on at a time
 
 
 def read_image(path, turn=True) -> np.ndarray:
-    """The picture in a file, or behind a URL (http, https): (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK are converted,
-    transparency lies on white.
+    """The picture in a file, on stdin (-) or behind a URL (http, https): (H, W, 3) uint8 BGR, turned as its EXIF says; grey, 16-bit and CMYK
+    are converted, transparency lies on white.
 
     turn=False: as it is stored, which is how COCO's annotators saw it.
 
     Raises InputError for a file that is missing, no picture, cut off, or larger than max_pixels().
     """
-    data = _fetch(str(path)) if is_url(path) else read_bytes(path, "picture")
+    data = sys.stdin.buffer.read() if path == STDIN else _fetch(str(path)) if is_url(path) else read_bytes(path, "picture")
     if not data:
         raise InputError(f"picture {path}: the file is empty; copy or download it again")
     if _is_cut_off(data):
         raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
     check_size(picture_size(data), f"picture {path}")
-    image = _decode(data) if turn else _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if is_heic(data):
+        return read_heic(path, data, check_size)
+    image = decode(data) if turn else decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
     return image
@@ -63,7 +67,7 @@ def _fetch(url) -> bytes:
     return fetch(url, "picture")
 
 
-def _decode(data, flags=cv2.IMREAD_COLOR):
+def decode(data, flags=cv2.IMREAD_COLOR):
     """BGR uint8, or None if OpenCV cannot read the bytes."""
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
     try:
@@ -74,7 +78,7 @@ def _decode(data, flags=cv2.IMREAD_COLOR):
             with quiet():
                 layers = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
             if layers is not None and layers.ndim == 3 and layers.shape[2] == 4 and layers.dtype in (np.uint8, np.uint16):
-                image = _on_white(_turn_like(layers, image))
+                image = on_white(_turn_like(layers, image))
         return image
     except cv2.error:  # larger than OpenCV reads, or broken inside
         return None
@@ -100,7 +104,7 @@ def _turn_like(layers, image):
     return layers
 
 
-def _on_white(layers):
+def on_white(layers):
     """(H, W, 4) uint8 or uint16 -> (H, W, 3) uint8: transparent parts show white, as viewers show them."""
     full = np.iinfo(layers.dtype).max
     image = np.empty((*layers.shape[:2], 3), np.uint8)

@@ -16,13 +16,14 @@ from functools import partial
 from pathlib import Path
 
 from errors import InputError
-from files import check_url, is_url
+from files import STDIN, STDOUT, check_url, is_url
 from keypoints.draw import draw_people
 from keypoints.track import Tracker
 from streams import outputs, results
 from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
 from streams.picture import read_image
+from streams.selection import chosen
 from streams.threads import read_ahead, undivided
 from streams.wanted import check, check_detector, check_frames, check_kinds, check_results, is_for_one_picture
 from streams.window import KEYS, Window, check_screen, show_picture
@@ -73,15 +74,21 @@ def open_source(source, wanted):
     if is_live(source.names):
         if wanted.resume:
             raise InputError("--resume is for pictures; a camera cannot be asked again")
-        return open_live(source.names[0])
-    return open_frames(source.names, source.recursive, without=wanted.out if wanted.out_kind == "folder" else None)
+        return chosen(open_live(source.names[0]), source.choice)
+    frames = open_frames(source.names, source.recursive, without=wanted.out if wanted.out_kind == "folder" else None)
+    try:
+        return chosen(frames, source.choice)
+    except InputError:
+        frames.close()
+        raise
 
 
 def work_on_picture(path, image, wanted, detector) -> int:
     """Detect, write the files of results, all or none of them, say what was found and how long it took."""
     check_detector(wanted, detector)
     out, found = wanted.out, detector.detect(image)
-    frame, persons = Frame(0, str(path), Path(path).stem, None, image), detector.persons(found)
+    name = "stdin" if path == STDIN else str(path)
+    frame, persons = Frame(0, name, Path(name).stem, None, image), detector.persons(found)
     drawn = draw_people(image, persons)
     drawn_file = {out: results.encode_image(out, drawn)} if out is not None else {}
     contents = outputs.picture_files(wanted, detector, frame, persons) | drawn_file
@@ -91,9 +98,10 @@ def work_on_picture(path, image, wanted, detector) -> int:
     parts = [detector.describe(found), *([str(out)] if out else [])]
     timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s"
     others = [str(name) for name in contents if name != out]
-    print("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
+    say = partial(print, file=sys.stderr if wanted.to_stdout else sys.stdout)
+    say("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
     for line in skipped_lines(persons) if wanted.verbose else []:
-        print(line)
+        say(line)
     if wanted.show:
         show_picture(Path(out or path).name, drawn)
     return 0
@@ -116,23 +124,27 @@ def work_on_frames(source, wanted, note, detector) -> int:
         for sink in opened:
             stack.enter_context(closing(sink))
         title = f"{wanted.prog.removesuffix('.py')} ({KEYS})"
-        window = stack.enter_context(closing(Window(title, source, tqdm.write))) if wanted.show else None
+        say = partial(tqdm.write, file=sys.stderr if wanted.to_stdout else sys.stdout)
+        window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None
         tracker = Tracker(wanted.smooth) if wanted.track or wanted.smooth else None
         counts = dict.fromkeys(("frames", "people", "skipped"), 0)
         failed = False
         try:
-            work(source, detector, opened, tracker, window, counts, draws=wanted.show or wanted.out is not None, verbose=wanted.verbose)
+            draws = wanted.show or wanted.out is not None
+            work(source, detector, opened, tracker, window, counts, draws, say if wanted.verbose else None)
         except InputError:
             failed = True
             raise
         finally:
             if counts["frames"] or (not failed and (counts["skipped"] or not source.failures)):
                 say_done(source, counts, wanted, tracker, detector.has_pose)
+    report_left_out(source, wanted.prog)
     return report_failures(source, wanted.prog)
 
 
-def work(source, detector, opened, tracker, window, counts, draws, verbose):
-    """The loop. counts: how many "frames", "people" and frames "skipped" there were, kept up to date."""
+def work(source, detector, opened, tracker, window, counts, draws, say=None):
+    """The loop. counts: how many "frames", "people" and frames "skipped" there were, kept up to date.
+    say: takes a line on each part that was not looked for."""
 
     def skip(frame):
         done = bool(opened) and all(sink.has(frame) for sink in opened)
@@ -155,8 +167,8 @@ def work(source, detector, opened, tracker, window, counts, draws, verbose):
                         sink.write(frame, persons, drawn)
                 counts["frames"] += 1
                 counts["people"] += len(persons)
-            for line in skipped_lines(persons) if verbose else []:
-                tqdm.write(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}")
+            for line in skipped_lines(persons) if say else []:
+                say(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}")
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
             if window is not None and not window.show(frame, drawn):
                 break
@@ -192,8 +204,19 @@ def say_done(source, counts, wanted, tracker, has_pose):
         parts.append(f"{counts['skipped']} were done before")
     if source.live:
         parts.append(f"{source.n_dropped} dropped")
-    written = list(map(str, wanted.named))
-    print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]))
+    if getattr(source, "left_out", ()):
+        parts.append(f"{len(source.left_out)} left out")
+    written = [str(name) for name in wanted.named if name != STDOUT]
+    print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]), file=sys.stderr if wanted.to_stdout else sys.stdout)
+
+
+def report_left_out(source, prog):
+    """List on stderr what looks like a picture or a video, and was not worked on."""
+    left_out = getattr(source, "left_out", ())
+    for path, why in left_out[:MOST_LISTED]:
+        print(f"{prog}: {path} is left out: {why}", file=sys.stderr)
+    if len(left_out) > MOST_LISTED:
+        print(f"{prog}: {len(left_out) - MOST_LISTED} more than listed are left out", file=sys.stderr)
 
 
 def report_failures(source, prog) -> int:

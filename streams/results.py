@@ -1,18 +1,21 @@
 """Write pictures, and files of results. A file appears whole or not at all; what cannot be written is found out before the work begins."""
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
 import cv2
 
 from errors import InputError
-from files import atomic_file, check_path
+from files import STDOUT, atomic_file, check_path
 
 FORMATS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def check_image_path(path):
     """Raise InputError if no picture can be written there: an unknown extension, or a place that cannot be written."""
+    if str(path) == STDOUT:
+        return
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(f"--out {path}: expected a picture's name ({', '.join(FORMATS)}), got {path.suffix or 'no extension'!r}")
@@ -20,10 +23,10 @@ def check_image_path(path):
 
 
 def encode_image(path, image) -> bytes:
-    """A picture (H, W, 3) uint8 BGR in the format of path's extension. Raises InputError if it does not fit the format."""
+    """A picture (H, W, 3) uint8 BGR in the format of path's extension, PNG for stdout. Raises InputError if it does not fit the format."""
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our own line says it
     try:
-        done, data = cv2.imencode(Path(path).suffix, image)
+        done, data = cv2.imencode(".png" if str(path) == STDOUT else Path(path).suffix, image)
     except cv2.error:
         done = False
     finally:
@@ -40,8 +43,17 @@ def write_image(path, image):
 
 
 def write_files(contents):
-    """Write {path: bytes}, all or none of them."""
+    """Write {path: bytes}, all or none of them, and with them what goes to stdout (-)."""
+    files = {path: content for path, content in contents.items() if str(path) != STDOUT}
     with ExitStack() as stack:
-        parts = [stack.enter_context(atomic_file(path)) for path in contents]
-        for part, content in zip(parts, contents.values(), strict=True):
+        parts = [stack.enter_context(atomic_file(path)) for path in files]
+        for part, content in zip(parts, files.values(), strict=True):
             part.write_bytes(content)
+        if STDOUT in contents:
+            put_out(contents[STDOUT])
+
+
+def put_out(data):
+    """Write bytes to stdout, at once, so that whoever reads the pipe has them."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()

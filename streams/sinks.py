@@ -211,14 +211,15 @@ class PictureFolder:
 class VideoSink:
     """--out VIDEO. Frames of a camera stay as long as they were seen, so that the video is as quick as life."""
 
-    def __init__(self, path, rate, codec=None, live=False):
-        self.video, self.live = VideoFile(path, rate, codec), live
+    def __init__(self, path, rate, codec=None, live=False, times_of=lambda frame: 1):
+        """times_of: how many frames of the video one of the source is long, where it is not live."""
+        self.video, self.live, self.times_of = VideoFile(path, rate, codec), live, times_of
 
     def has(self, frame) -> bool:
         return False
 
     def write(self, frame, persons, drawn):
-        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.video.n_written) if self.live else 1
+        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.video.n_written) if self.live else self.times_of(frame)
         self.video.write(drawn, times)
 
     def close(self):

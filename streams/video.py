@@ -1,9 +1,10 @@
-"""Write a video: whole or not at all, and valid also when the run is interrupted."""
+"""Write a video: whole or not at all, and valid also when the run is interrupted. By the program ffmpeg where there is one, else by OpenCV."""
 
 import os
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,34 @@ import numpy as np
 
 from errors import InputError
 from files import atomic_file, check_path
+from streams import ffmpeg
 from streams.capture import open_capture, opencv_name
 
-CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}  # extension -> its usual codec
+H264, MPEG4 = "avc1", "mp4v"  # what every browser plays; what OpenCV always has, and no browser plays
+CODECS = {  # extension -> its codecs: the first that can be had is the usual one
+    ".mp4": (H264, MPEG4, "vp09"),
+    ".m4v": (H264, MPEG4),
+    ".mov": (H264, MPEG4, "MJPG"),
+    ".mkv": (H264, MPEG4, "VP90", "VP80", "MJPG", "XVID"),
+    ".webm": ("VP90", "VP80"),
+    ".avi": ("MJPG", MPEG4, "XVID"),
+}
+
+
+def usual_codec(path) -> str:
+    """The four letters for a video of this name: the first that this machine can write, and is quick at."""
+    suffix = Path(path).suffix.lower()
+    if suffix == ".webm":  # OpenCV's VP8 is four times as quick as its VP9
+        return "VP90" if ffmpeg.encoder(path, "VP90") else "VP80"
+    return next(codec for codec in CODECS[suffix] if codec != H264 or can_write(suffix, codec))
+
+
+def note_on(path, codec=None):
+    """What to say before a video is written that browsers do not play; None otherwise."""
+    if Path(path).suffix.lower() in (".mp4", ".m4v") and codec is None and usual_codec(path) == MPEG4:
+        cure = "install the program ffmpeg (or: pip install imageio-ffmpeg), or take --out NAME.webm, which is slower"
+        return f"{path}: written as MPEG-4 part 2, which browsers do not play, for this machine has no H.264; {cure}"
+    return None
 
 
 class VideoFile:
@@ -22,7 +48,8 @@ class VideoFile:
     def __init__(self, path, rate, codec=None):
         """path: its extension says the container (CODECS). rate: frames per second. codec: four letters; None is the container's usual one."""
         self.path, self.rate = Path(path), rate
-        self.codec = codec or CODECS[self.path.suffix.lower()]
+        self.codec = codec or usual_codec(self.path)
+        self.sound = None  # of a video file: (its path, the second from which on)
         self.n_written = 0
         self.size_wh = None  # of the first frame; all others are fitted into it
         self.stack, self.writer, self.part = ExitStack(), None, None
@@ -63,6 +90,14 @@ class VideoFile:
             capture.release()
             if n_readable < self.n_written:
                 raise InputError(f"--out {self.path}: only {n_readable:.0f} of {self.n_written} frames could be written; is the disk full?")
+            if self.sound and ffmpeg.program():
+                self._add_sound()
+
+    def _add_sound(self):
+        """Where that cannot be done (a format that ffmpeg does not know), the video stays without."""
+        with suppress(InputError), atomic_file(self.part, f".part{self.part.suffix}") as joined:
+            if not ffmpeg.add_sound(self.part, *self.sound, self.n_written / self.rate, joined):
+                raise InputError(f"--out {self.path}: no sound")
 
 
 def check_video_path(path, codec=None):
@@ -74,27 +109,32 @@ def check_video_path(path, codec=None):
         raise InputError(f"--codec {codec}: expected four letters, for example mp4v, MJPG or XVID")
     check_path(path, "--out")
     opencv_name(path.resolve())
-    codec = codec or CODECS[path.suffix.lower()]
+    suffix = path.suffix.lower()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            size = _size_of_trial(Path(folder) / f"trial{path.suffix}", codec)
+        codec = codec or usual_codec(path)
+        if can_write(suffix, codec):
+            return
+        others = ", ".join(each for each in CODECS[suffix] if can_write(suffix, each))
     except OSError as error:
         cure = "make room there, or name another one in TMPDIR"
         raise InputError(f"{error.filename or 'TMPDIR'}: the temporary folder cannot be written ({error.strerror or error}); {cure}") from None
-    if not size:
-        raise InputError(f"--codec {codec}: this OpenCV cannot write it into {path.suffix}; leave --codec out, or try mp4v, MJPG or XVID")
+    hint = "; the program ffmpeg would bring it" if codec.lower() in ffmpeg.CODECS and not ffmpeg.program() else ""
+    raise InputError(f"--codec {codec}: cannot be written into {suffix} on this machine; leave --codec out, or take one of {others}{hint}")
 
 
-def _size_of_trial(path, codec) -> int:
-    """Bytes of a video with one frame; 0 where it cannot be written. Raises OSError where there is no room for it."""
-    path.write_bytes(bytes(1 << 14))
-    image = np.zeros((64, 64, 3), np.uint8)
-    with _quiet():
-        writer = _open(path, codec, 25, image)
-        opened = writer.isOpened()
-        writer.write(image)
-        writer.release()
-    return path.stat().st_size if opened else 0
+@cache
+def can_write(suffix, codec) -> bool:
+    """Whether a codec can be had in a container, tried out. Raises OSError where there is no room for the trial."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, image = Path(folder) / f"trial{suffix}", np.zeros((64, 64, 3), np.uint8)
+        path.write_bytes(bytes(1 << 14))
+        with _quiet():
+            writer = _open(path, codec, 25, image)
+            opened = writer.isOpened()
+            for _ in range(2):
+                writer.write(image)
+            writer.release()
+        return opened and path.stat().st_size > 0
 
 
 def _backend(path, codec, rate, size_wh):
@@ -105,6 +145,8 @@ def _backend(path, codec, rate, size_wh):
 
 def _open(path, codec, rate, image):
     size_wh = image.shape[1], image.shape[0]
+    if ffmpeg.encoder(path, codec):
+        return ffmpeg.Writer(path, codec, rate, size_wh)
     with _quiet():
         return cv2.VideoWriter(str(path), _backend(path, codec, rate, size_wh), cv2.VideoWriter_fourcc(*codec), rate, size_wh)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from errors import InputError
-from files import check_distinct, check_folder, check_path, real_place
+from files import STDIN, STDOUT, check_distinct, check_folder, check_path, real_place
 from streams import results, sinks
+from streams.durations import is_animated
 from streams.frames import PICTURES, VIDEOS, Pictures, is_picture_url
+from streams.selection import Choice, check_choice
 from streams.video import CODECS, check_video_path
 from streams.window import check_screen
 
@@ -25,6 +27,7 @@ class Source(NamedTuple):
     names: tuple = ()  # pictures, folders, globs, lists, one video, a camera's number or a URL, as --input takes them
     recursive: bool = False  # names: with the folders in the folders
     camera: str | None = None  # a camera's number, a URL, or a video that is played as if it were a camera
+    choice: Choice = Choice()  # which of the frames
 
     @property
     def picture(self):
@@ -32,7 +35,9 @@ class Source(NamedTuple):
         if self.img is not None:
             return self.img
         name = self.names[0] if len(self.names) == 1 else None
-        return name if name and (is_picture_url(name) or (Path(name).suffix.lower() in PICTURES and Path(name).is_file())) else None
+        if not name or is_picture_url(name):
+            return name or None
+        return name if Path(name).suffix.lower() in PICTURES and Path(name).is_file() and not is_animated(name) else None
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,15 @@ class Wanted:
         return [getattr(self, name) for name in OUTPUTS if getattr(self, name)]
 
     @property
+    def to_stdout(self) -> bool:
+        """Whether results go to stdout, so that nothing else may."""
+        return STDOUT in self.named
+
+    @property
     def out_kind(self):
         """None, "picture", "video" or "folder". Raises InputError."""
-        if self.out is None:
-            return None
+        if self.out is None or self.out == STDOUT:
+            return self.out and "picture"
         suffix = Path(self.out).suffix.lower()
         if str(self.out).endswith("/") or not suffix or os.path.isdir(self.out):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             return "folder"
@@ -77,7 +87,10 @@ class Wanted:
 
 def check(wanted, source):
     """Raise InputError for what contradicts itself, or cannot be written, before the source is opened."""
+    check_choice(source.choice)
     if source.picture is not None and is_for_one_picture(wanted, source):
+        if source.choice != Choice():
+            raise InputError("--first, --last, --step and --fps are for videos and many pictures, not for one")
         for name, many in (("track", "many frames"), ("smooth", "many frames"), ("resume", "a folder")):
             if getattr(wanted, name):
                 raise InputError(f"--{name} is for --input with {many}, not for one picture")
@@ -97,6 +110,8 @@ def check(wanted, source):
         results.check_image_path(wanted.out)
     if not wanted.show and not wanted.named:
         raise InputError("nothing would be written: name --out (a folder, a video), --jsonl, --csv, --openpose_json or another file of results")
+    if wanted.resume and wanted.to_stdout:
+        raise InputError("--resume cannot continue what went to stdout (-); name files")
     if wanted.resume and (kind == "video" or wanted.json):
         raise InputError("--resume cannot continue a video or --json; it is for --out FOLDER, --jsonl, --csv, --coco_results and --openpose_json")
     if wanted.resume and (wanted.track or wanted.smooth):
@@ -110,7 +125,7 @@ def is_for_one_picture(wanted, source) -> bool:
 
 def check_frames(wanted, source, frames):
     """Raise InputError where the frames of a source (Pictures, Video or Live) are too much for the outputs, or among them."""
-    check_results(wanted, source, frames.paths if isinstance(frames, Pictures) else [] if frames.live else [frames.path])
+    check_results(wanted, source, frames.paths if isinstance(frames, Pictures) else [] if frames.live or frames.path == STDIN else [frames.path])
     check_kinds(wanted)
     if wanted.out_kind == "picture":
         raise InputError(f"--out {wanted.out}: one picture cannot hold many; name a folder or a video ({', '.join(CODECS)})")
@@ -139,7 +154,7 @@ def check_results(wanted, source, inputs=()):
         if getattr(wanted, name) is not None:
             check_folder(getattr(wanted, name), f"--{name}")
     listed = [name for name in (*source.names, source.camera or "") if os.path.isfile(name)]  # noqa: PTH113 - Path.is_file raises where a name is too long
-    read = {"img": source.img} if source.img is not None else {"input": [*listed, *inputs]}
+    read = {"img": None if source.img == STDIN else source.img} if source.img is not None else {"input": [*listed, *inputs]}
     check_distinct(read | wanted.reads, {name: getattr(wanted, name) for name in OUTPUTS})
 
 

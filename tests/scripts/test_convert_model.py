@@ -201,9 +201,9 @@ def bad_inputs(folder):
         "other network's npz": (["posenet", light, target], ["weights of lightposenet"]),
         "foreign npz": (["posenet", str(folder / "some.npz"), target], ["missing"]),
         "unknown source": (["posenet", "net.onnx", target], ["expected a .caffemodel or an .npz", ".onnx"]),
-        "unknown target": (["posenet", "net.caffemodel", "net.onnx"], ["expected the name of an .npz or an .xml", ".onnx"]),
+        "unknown target": (["posenet", "net.caffemodel", "net.pb"], ["expected the name of an .npz, an .xml or an .onnx", ".pb"]),
         "same file": (["lightposenet", light, light], ["same file"]),
-        "folder of the target": (["lightposenet", light, str(folder / "nosuch" / "x.npz")], ["does not exist"]),
+        "folder of the target": (["lightposenet", light, light + "/x.npz"], ["no folder"]),
         "target is a folder": (["lightposenet", light, str(folder / "dir.npz")], ["got a folder"]),
         "unknown network": (["resnet", light, target], ["resnet"]),
         "vgg19 as IR": (["vgg19", light, xml], ["trunk", ".npz"]),
@@ -257,7 +257,17 @@ def test_int8_without_nncf_names_the_cure(tmp_path):
     assert not (tmp_path / "x.xml").exists()
 
 
-@pytest.mark.parametrize("target", ["half.npz", "half.xml"])
+def test_onnx_into_a_new_folder(tmp_path):
+    """The folder is made, and the file is one that OpenVINO reads."""
+    target = tmp_path / "new" / "light.onnx"
+    process = run_script("convert_model.py", "lightposenet", LIGHT, target, "--input_shape", "1,3,64,96")
+    assert process.returncode == 0
+    assert "light.onnx" in process.stdout
+    assert list(open_core().read_model(target).input("data").shape) == [1, 3, 64, 96]
+    assert [path.name for path in target.parent.iterdir()] == ["light.onnx"]
+
+
+@pytest.mark.parametrize("target", ["half.npz", "half.xml", "half.onnx"])
 def test_numbers_too_large_for_half_precision(tmp_path, target):
     with np.load(LIGHT) as arrays:
         weights = {name: arrays[name] for name in arrays.files}

@@ -115,7 +115,7 @@ def test_bad_names(tmp_path, capsys):
         (tmp_path / "none",): "no such file",
         (tmp_path / "empty",): "no such file",
         (log, "--out", tmp_path / "x.txt"): "expected a picture's name",
-        (log, "--out", tmp_path / "none" / "x.png"): "does not exist",
+        (log, "--out", log / "x.png"): "no folder",
         (log, "--out", tmp_path): "no extension",
     }
     for arguments, words in cases.items():

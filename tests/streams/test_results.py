@@ -163,7 +163,7 @@ def test_atomic_file_through_a_link(tmp_path):
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["target.txt"]
 
 
-@pytest.mark.parametrize("place", ["file/result.json", "none/result.json", ".", "x" * 300 + ".json"])
+@pytest.mark.parametrize("place", ["file/result.json", "file/none/result.json", ".", "x" * 300 + ".json"])
 def test_atomic_file_where_none_can_be(tmp_path, place):
     """Below a file, in a folder that is not there, a folder itself, a name too long: one line, nothing left."""
     (tmp_path / "file").write_text("x")
@@ -187,7 +187,7 @@ def test_write_files_all_or_none(tmp_path):
     """The second place cannot be written, so the first file keeps its old contents."""
     (tmp_path / "a.txt").write_text("old")
     with pytest.raises(InputError):
-        write_files({tmp_path / "a.txt": b"new", tmp_path / "none" / "b.txt": b"new"})
+        write_files({tmp_path / "a.txt": b"new", tmp_path / "a.txt" / "b.txt": b"new"})
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
     write_files({tmp_path / "a.txt": b"new", tmp_path / "b.txt": b"other"})
@@ -199,10 +199,10 @@ def test_write_files_all_or_none(tmp_path):
 
 
 def test_check_path_takes_a_place(tmp_path):
-    """A new file, an old one, a link to either."""
+    """A new file, an old one, a link to either, one in folders that are still to be made."""
     (tmp_path / "old.json").write_text("x")
     (tmp_path / "link.json").symlink_to(tmp_path / "target.json")
-    for name in ("new.json", "old.json", "link.json", "no extension", "x" * 255):
+    for name in ("new.json", "old.json", "link.json", "no extension", "x" * 255, "none/at/all.json"):
         check_path(tmp_path / name, "--json")
         check_path(str(tmp_path / name), "--json")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["link.json", "old.json"]
@@ -213,8 +213,8 @@ def test_check_path_takes_a_place(tmp_path):
     ("place", "words"),
     [
         (".", "folder"),
-        ("none/result.json", "does not exist"),
-        ("file/result.json", "does not exist"),
+        ("file/none/result.json", "is a file"),
+        ("file/result.json", "no folder"),
         ("pipe", "pipe"),
         ("x" * 256, "too long"),
         ("circle", "circle/links"),
@@ -261,7 +261,7 @@ def test_check_image_path_refuses_other_extensions(tmp_path, name):
     assert_one_line(error, "--out", tmp_path / name, ".png", ".jpg")
 
 
-@pytest.mark.parametrize("place", ["none/result.png", "file/result.png", "folder.png"])
+@pytest.mark.parametrize("place", ["file/result.png", "folder.png"])
 def test_check_image_path_refuses_places(tmp_path, place):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.png").mkdir()
@@ -311,7 +311,7 @@ def test_write_image_too_large_for_its_format(tmp_path, extension, side):
 
 def test_write_image_where_none_can_be(tmp_path):
     (tmp_path / "file").write_text("x")
-    for place in ("file/result.png", "none/result.png"):
+    for place in ("file/result.png", "file/none/result.png"):
         with pytest.raises(InputError) as error:
             write_image(tmp_path / place, PICTURE)
         assert_one_line(error, place, "cannot be written")
