@@ -4,6 +4,8 @@ import struct
 
 import numpy as np
 
+SHAPES = {"conv1/W": (4, 3, 3, 3), "conv1/b": (4,), "conv2/W": (6, 4, 1, 1), "conv2/b": (6,), "out/W": (2, 6, 3, 3), "out/b": (2,)}
+
 
 def varint(number) -> bytes:
     number &= (1 << 64) - 1
@@ -57,3 +59,30 @@ def unpacked(array) -> bytes:
     array = np.asarray(array, "<f4")
     head = field(7, field(1, b"".join(varint(size) for size in array.shape)))
     return head + b"".join(b"\x2d" + struct.pack("<f", value) for value in array.ravel())
+
+
+def mutations(content, count):
+    """Seeded damage: cut, flipped bits, overwritten, doubled and removed runs, exchanged numbers: (what, bytes, flipped bytes or None)."""
+    rng = np.random.default_rng(1)
+    data = np.frombuffer(content, np.uint8)
+    for n in range(count):
+        kind = n % 6
+        at, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
+        if kind == 0:
+            yield "cut", content[:at], None
+        elif kind == 1:
+            places = rng.integers(len(data), size=rng.integers(1, 4))
+            flipped = data.copy()
+            flipped[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
+            yield "flip", flipped.tobytes(), len(places)
+        elif kind == 2:
+            flipped = data.copy()
+            flipped[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF])
+            yield "byte", flipped.tobytes(), 1
+        elif kind == 3:
+            yield "double", content[:at] + content[at : at + length] + content[at:], None
+        elif kind == 4:
+            yield "remove", content[:at] + content[at + length :], None
+        else:
+            noise = rng.bytes(length)
+            yield "noise", content[:at] + noise + content[at + length :], min(length, len(content) - at)

@@ -200,7 +200,7 @@ def test_a_lack_of_memory_is_told_from_other_errors(error):
 # Homes
 
 
-@pytest.mark.parametrize("home", [{"HOME": "/nonexistent"}, {"HOME": os.devnull}, {"XDG_CACHE_HOME": os.fsdecode(b"/tmp/\xff\xfe")}])
+@pytest.mark.parametrize("home", [{"HOME": "/proc/nonexistent"}, {"HOME": os.devnull}, {"XDG_CACHE_HOME": os.fsdecode(b"/tmp/\xff\xfe")}])
 @pytest.mark.parametrize("script", ["pose_detector.py", "plot_train_log.py"])
 def test_without_a_home_the_work_is_done_in_silence(tmp_path, home, script):
     log = tmp_path / "log"

@@ -5,12 +5,11 @@ import signal
 
 import numpy as np
 import pytest
-from caffe_files import blob, caffemodel, field, layer, unpacked, varint
+from caffe_files import SHAPES, blob, caffemodel, field, layer, mutations, unpacked, varint
 
 from errors import InputError
 from models.caffe import read_caffemodel
 
-SHAPES = {"conv1/W": (4, 3, 3, 3), "conv1/b": (4,), "conv2/W": (6, 4, 1, 1), "conv2/b": (6,), "out/W": (2, 6, 3, 3), "out/b": (2,)}
 N_MUTATIONS = 2400
 
 
@@ -96,33 +95,6 @@ def test_refusals(tmp_path, weights):
     refused(tmp_path, b'name: "a prototxt"\nlayer { name: "data" }\n')
     refused(tmp_path, field(100, b"") * 20_000, "expected a Caffe network")
     refused(tmp_path, varint(100 << 3 | 2) + varint(1 << 40), "cut off")
-
-
-def mutations(content, count):
-    """Seeded damage: cut, flipped bits, overwritten, doubled and removed runs, exchanged numbers: (what, bytes, flipped bytes or None)."""
-    rng = np.random.default_rng(1)
-    data = np.frombuffer(content, np.uint8)
-    for n in range(count):
-        kind = n % 6
-        at, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
-        if kind == 0:
-            yield "cut", content[:at], None
-        elif kind == 1:
-            places = rng.integers(len(data), size=rng.integers(1, 4))
-            flipped = data.copy()
-            flipped[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
-            yield "flip", flipped.tobytes(), len(places)
-        elif kind == 2:
-            flipped = data.copy()
-            flipped[at] = rng.choice([0, 1, 0x7F, 0x80, 0xFF])
-            yield "byte", flipped.tobytes(), 1
-        elif kind == 3:
-            yield "double", content[:at] + content[at : at + length] + content[at:], None
-        elif kind == 4:
-            yield "remove", content[:at] + content[at + length :], None
-        else:
-            noise = rng.bytes(length)
-            yield "noise", content[:at] + noise + content[at + length :], min(length, len(content) - at)
 
 
 @pytest.mark.parametrize(("version", "form"), [(1, "four"), (2, "shape")])

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from caffe_files import caffemodel
+from caffe_files import SHAPES, caffemodel, mutations
 from conftest import ROOT, assert_refused, golden, run_script, seeded_weights
 
 import convert_model
@@ -166,8 +166,6 @@ def test_int8_is_calibrated_and_reported(tmp_path):
 
 def test_damaged_caffemodels_leave_no_target(tmp_path, monkeypatch, capsys):
     """The whole script, in this process, on a small network: a refusal is one line, and there is no target after it."""
-    from test_caffe import SHAPES, mutations
-
     monkeypatch.setattr(convert_model, "shapes_of", lambda arch: SHAPES)
     rng = np.random.default_rng(0)
     content = caffemodel({name: rng.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()})

@@ -731,7 +731,7 @@ def test_scales_are_a_parameter(scales, short_sides):
 
 def test_scales_do_nothing_without_precise():
     net = KnownNet(known_people((736, 368)), (736, 368))
-    PoseDetector(net, scales=(0.5, 2))(white((736, 368)))
+    PoseDetector(net, scales=(0.5, 2), again=False)(white((736, 368)))
     assert net.shapes == [(736, 368)]
 
 
