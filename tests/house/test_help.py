@@ -14,7 +14,7 @@ TOOLS = ["distil.body", "distil.points", "distil.export", "distil.score"]
 
 def test_the_scripts_are_there():
     assert {"pose_detector", "demo", "camera_face_demo", "train_coco_pose_estimation", "IEbase", "benchmark"} <= set(SCRIPTS)
-    assert len(SCRIPTS) == 16
+    assert len(SCRIPTS) == 17
 
 
 def actions(parser):

@@ -13,7 +13,7 @@ import cli
 from models import ARCHS, MODELS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOMS = ("engines", "evaluation", "keypoints", "models", "streams", "training")
+ROOMS = ("engines", "evaluation", "keypoints", "models", "page", "streams", "training")
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +76,14 @@ def test_commands_are_the_scripts():
     assert all(callable(import_module(module).main) for module in modules)
 
 
-def test_dependencies_are_those_of_requirements_txt():
-    """Without Chainer and what its set-up needs: these are an extra."""
-    lines = (line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines())
-    extra = PROJECT["project"]["optional-dependencies"]["chainer"]
-    assert sorted(PROJECT["project"]["dependencies"] + extra) == sorted(filter(None, lines))
-    assert all(requirement.startswith(("chainer", "setuptools")) for requirement in extra)
+def requirements(name):
+    lines = (line.split("#")[0].strip() for line in (ROOT / name).read_text(encoding="utf-8").splitlines())
+    return sorted(line for line in lines if line and not line.startswith("-r"))
+
+
+def test_dependencies_are_those_of_the_requirements():
+    """Without Chainer and what its set-up needs, and without the page's: these are extras."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert sorted(PROJECT["project"]["dependencies"] + extras["chainer"]) == requirements("requirements.txt")
+    assert all(requirement.startswith(("chainer", "setuptools")) for requirement in extras["chainer"])
+    assert extras["web"] == requirements("requirements-web.txt")
