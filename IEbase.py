@@ -83,9 +83,9 @@ def describe_devices() -> list:
 
 def parser():
     p = cli.Parser(prog="IEbase.py", description=__doc__)
-    p.add_argument("--xml", required=True, help="the network: .xml, .onnx or .pb")
-    p.add_argument("--bin", help="its weights (default: beside the .xml)")
-    p.add_argument("--device", default="CPU", help="(default: CPU)")
+    p.add_argument("--xml", required=True, help="Read the network from this file: .xml, .onnx or .pb.")
+    p.add_argument("--bin", help="Read the .xml's weights from this file (default: the .bin beside it).")
+    p.add_argument("--device", default="CPU", help="Load the network on this device; the last lines list those of the machine (default: CPU).")
     return p
 
 

@@ -1,5 +1,6 @@
 # make demo   set everything up and find the people of data/people.png, with faces and hands
 # make test   set everything up, lint, run all tests
+# make check  lint, and a minute of the quickest tests: before a commit
 # make faults damage every kind of file that is read, 5,000 times (10 minutes)
 # make models download OpenPose's weights and convert them
 # Other Python: make demo PYTHON=python3.13. Other place: make demo VENV=/tmp/venv.
@@ -7,11 +8,18 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
+# Of `make check`: a second or two each.
+QUICK = tests/house/test_entity.py tests/house/test_help.py tests/house/test_imports.py \
+        tests/keypoints/test_candidates.py tests/keypoints/test_draw.py tests/keypoints/test_image.py tests/keypoints/test_labels.py \
+        tests/keypoints/test_peaks.py tests/keypoints/test_person.py tests/keypoints/test_whole.py \
+        tests/models/test_choose.py tests/models/test_layers.py \
+        tests/streams/test_chosen.py tests/streams/test_formats.py tests/streams/test_frames.py tests/streams/test_outputs.py \
+        tests/streams/test_results.py
 PIP = PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
       $(RUN) -m pip --disable-pip-version-check install --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: help demo models test faults lint benchmark venv clean
+.PHONY: help demo models test check faults lint benchmark venv clean
 
 help:
 	@sed -n '/^$$/q;s/^# //p' Makefile
@@ -24,6 +32,9 @@ models: $(VENV)/runtime.stamp
 
 test: lint
 	$(RUN) -m pytest
+
+check: lint
+	$(RUN) -m pytest $(QUICK)
 
 faults: $(VENV)/dev.stamp
 	$(RUN) tests/faults/run.py --seed 1 --cases 5000 --minutes 10

@@ -173,20 +173,30 @@ def update(path, text):
 
 def parser():
     p = cli.Parser(prog="benchmark.py", description=__doc__)
-    p.add_argument("--arch", nargs="+", choices=OURS, default=["lightposenet", "posenet"], help="networks (default: lightposenet posenet)")
-    p.add_argument("--img", default=PICTURE, metavar="PICTURE", help="picture for the stages around the network (default: data/people.png)")
+    p.add_argument(
+        "--arch", nargs="+", choices=OURS, default=["lightposenet", "posenet"], help="Measure these networks (default: lightposenet posenet)."
+    )
+    p.add_argument(
+        "--img", default=PICTURE, metavar="PICTURE", help="Measure the stages around the network on this picture (default: data/people.png)."
+    )
     p.add_argument(
         "--size",
         type=partial(cli.whole_number, least=STRIDE, most=MAX_SIDE),
         default=368,
         metavar="PIXELS",
-        help="sides of the networks' input (default: 368)",
+        help="Feed the networks squares of this side (default: 368).",
     )
-    p.add_argument("--repeats", type=cli.positive_int, default=7, metavar="N", help="runs of which the median counts (default: 7)")
-    p.add_argument("--video", metavar="VIDEO", help="also measure this video, end to end")
-    p.add_argument("--coco_dir", metavar="FOLDER", help="also measure training on COCO (pose networks)")
-    p.add_argument("--calibration", metavar="FOLDER", help="also measure INT8, calibrated on 20 pictures of this folder (needs NNCF)")
-    p.add_argument("--update", metavar="FILE", help="put the table between the markers in this file, for example README.md")
+    p.add_argument(
+        "--repeats",
+        type=cli.positive_int,
+        default=7,
+        metavar="N",
+        help="Run each stage N times, of which the median counts; more steadies it (default: 7).",
+    )
+    p.add_argument("--video", metavar="VIDEO", help="Measure this video too, from its file to the written results.")
+    p.add_argument("--coco_dir", metavar="FOLDER", help="Measure training on COCO too (pose networks).")
+    p.add_argument("--calibration", metavar="FOLDER", help="Measure INT8 too, calibrated on 20 pictures of this folder; this needs NNCF.")
+    p.add_argument("--update", metavar="FILE", help="Put the table between the markers of this file, for example README.md.")
     return p
 
 

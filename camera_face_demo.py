@@ -37,10 +37,14 @@ class CascadeFaceDetector:
     def __init__(self, face, min_face=48, most=10):
         """face: a FaceDetector. min_face: pixels. most: faces of one picture, the largest ones."""
         self.face, self.min_face, self.most = face, min_face, most
-        self.name = face.name
+        self.name, self.networks = face.name, face.networks
         self.cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / CASCADE))
         if self.cascade.empty():
             raise InputError(f"OpenCV's {CASCADE} is not in {cv2.data.haarcascades}; install opencv-python again, or use --pose")
+
+    @property
+    def compile_seconds(self):
+        return self.face.compile_seconds
 
     def boxes(self, image) -> list:
         """(left, top, right, bottom) of each face, in pixels of the image (H, W, 3) uint8 BGR, the largest first; may reach outside."""
@@ -59,6 +63,9 @@ class CascadeFaceDetector:
     def persons(self, persons) -> list:
         return persons
 
+    def describe(self, persons) -> str:
+        return count_faces(persons)
+
 
 class PoseFaceDetector(WholeBodyDetector):
     """persons = PoseFaceDetector(pose_detector, face_detector).detect(image): the head of each pose says where the face is."""
@@ -67,6 +74,13 @@ class PoseFaceDetector(WholeBodyDetector):
 
     def detect(self, image) -> list:
         return [face_person(person.parts["face"]) for person in super().detect(image) if "face" in person.parts]
+
+    def describe(self, persons) -> str:
+        return count_faces(persons)
+
+
+def count_faces(persons) -> str:
+    return "1 face" if len(persons) == 1 else f"{len(persons)} faces"
 
 
 def face_person(part):
@@ -86,14 +100,20 @@ def parser():
     p.add_argument(
         "--weights",
         metavar="FILE",
-        help="facenet's or lightfacenet's .npz, or a file of OpenVINO (default: models/facenet.npz if it is there, else what ships)",
+        help="Take these weights for the faces: an .npz of facenet or lightfacenet, or a file of OpenVINO "
+        "(default: models/facenet.npz if it is there, else lightfacenet's).",
     )
-    p.add_argument("--pose", action="store_true", help="find the heads by a pose network instead of OpenCV's cascade")
-    p.add_argument("--pose_arch", choices=names_of("pose"), default="lightposenet", help="--pose: the network (default: lightposenet)")
-    p.add_argument("--pose_weights", metavar="FILE", help="--pose: its weights; may be left out for lightposenet")
-    p.add_argument("--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="no smaller faces (default: 48)")
+    p.add_argument(
+        "--pose", action="store_true", help="Find the heads by a pose network instead of OpenCV's cascade, which sees only faces from the front."
+    )
+    p.add_argument("--pose_arch", choices=names_of("pose"), default="lightposenet", help="With --pose, take this network (default: lightposenet).")
+    about = "With --pose, read its weights from this file (default: those that ship, or were fetched)."
+    p.add_argument("--pose_weights", metavar="FILE", help=about)
+    p.add_argument(
+        "--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="Look for no smaller faces (default: 48)."
+    )
     cli.add_camera_options(p, pose=False)
-    cli.add_short_side(p, "--pose: ", default=256)
+    cli.add_short_side(p, "With --pose. ", default=256)
     cli.add_engine_options(p)
     return p
 

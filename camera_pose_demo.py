@@ -19,8 +19,17 @@ from streams import pipeline
 def parser():
     p = cli.Parser(prog="camera_pose_demo.py", description=__doc__)
     pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
-    p.add_argument("--arch", choices=pose_archs, default="lightposenet", help="the network (default: lightposenet)")
-    p.add_argument("--weights", metavar="FILE", help="an .npz, or a file of OpenVINO; may be left out for lightposenet")
+    p.add_argument(
+        "--arch",
+        choices=pose_archs,
+        default="lightposenet",
+        help="Take this network: posenet is better, lightposenet quicker (default: lightposenet).",
+    )
+    p.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="Read the weights from this file, an .npz or a file of OpenVINO (default: those that ship, or were fetched).",
+    )
     cli.add_camera_options(p)
     cli.add_short_side(p, default=256)
     cli.add_engine_options(p)

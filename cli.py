@@ -18,14 +18,22 @@ from files import STDIN
 from session import ending_on_signals, lasting_streams
 from silence import own_stderr
 
+VERSION = "0.1.0"  # of the whole toolkit; pyproject.toml takes it from here
 ArgumentTypeError = argparse.ArgumentTypeError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors on one line."""
+    """argparse, with errors on one line, --help and --version."""
 
     def __init__(self, **options):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, add_help=False, **options)
+        self.add_argument("-h", "--help", action="help", help="Show these lines and end.")
+        self.add_argument("--version", action="version", version=f"%(prog)s {VERSION}", help="Show the version of the toolkit and end.")
+
+    def parse(self, argv=None):
+        """Words may stand between options (add_network), which argparse cannot do where there are commands."""
+        mixed = self.get_default("task") is not None
+        return self.parse_intermixed_args(argv) if mixed else self.parse_args(argv)
 
     def error(self, message):
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help lists the options)\n")
@@ -58,8 +66,7 @@ def run(parser, work, argv=None) -> int:
 
 
 def _parsed(parser, argv):
-    mixed = parser.get_default("task") is not None  # words may stand between options; subcommands cannot
-    options = parser.parse_intermixed_args(argv) if mixed else parser.parse_args(argv)
+    options = parser.parse(argv)
     if "words" in options:
         try:
             split_words(options)
@@ -111,7 +118,10 @@ def add_network(parser, task):
     from models import PREFERRED, names_of
 
     names, best = names_of(task), " or ".join(PREFERRED[task])
-    about = f"the network ({', '.join(names)}; without it the first whose weights are there: {best}), then its weights, then what --input takes"
+    about = (
+        f"The network: {', '.join(names)}. Without it the best one is taken whose weights are there: {best}. Then the file of its weights, "
+        f"an .npz or a network of OpenVINO (.xml, .onnx, .pb), which may be left out where weights ship or were fetched. Then what --input takes."
+    )
     parser.add_argument("words", nargs="*", metavar="ARCH | WEIGHTS | X", help=about)
     parser.set_defaults(task=task)
 
@@ -143,19 +153,24 @@ def split_words(options):
 
 def add_coco_dir(parser):
     """--coco_dir."""
-    parser.add_argument("--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"COCO 2017, as ./getData.sh leaves it (default: {COCO_DIR})")
+    parser.add_argument(
+        "--coco_dir", default=COCO_DIR, metavar="FOLDER", help=f"Read COCO 2017 from this folder, as ./getData.sh leaves it (default: {COCO_DIR})."
+    )
 
 
-def add_short_side(parser, what="", default=368):
-    """--short_side."""
+def add_short_side(parser, only="", default=368):
+    """--short_side. only: where it matters, "with --pose"."""
     kind = partial(whole_number, least=STRIDE, most=MAX_SIDE)
-    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{what}of the network's input (default: {default})")
+    about = "Shrink or enlarge a picture to this short side before the network sees it. More finds smaller people, less is quicker"
+    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{only}{about} (default: {default}).")
 
 
 def add_scales(parser):
     """--scales."""
-    usual = "auto: where nobody, only parts, or somebody who fills the picture is found, look at half the short side too (default); one: never"
-    parser.add_argument("--scales", choices=("auto", "one"), default="auto", help=usual)
+    about = (
+        "Look at half the short side too where nobody, only parts, or somebody who fills the picture is found (auto), or never (one) (default: auto)."
+    )
+    parser.add_argument("--scales", choices=("auto", "one"), default="auto", help=about)
 
 
 def add_source_options(parser, pose=True, words=False):
@@ -164,60 +179,69 @@ def add_source_options(parser, pose=True, words=False):
     group = parser.add_argument_group("pictures in")
     source = group.add_mutually_exclusive_group(required=not words)
     source.add_argument(
-        "--img", metavar="PICTURE", help="one picture, or - for one that comes on stdin; it is drawn into result.png unless --out says otherwise"
+        "--img",
+        metavar="PICTURE",
+        help="Read one picture: a file, a URL, or - for stdin. It is drawn into result.png unless --out or --no_draw says otherwise.",
     )
     source.add_argument(
         "--input",
         nargs="+",
         metavar="X",
-        help="pictures, a folder, a 'glob', a list of files (.txt), a video (- for one on stdin: y4m, MJPEG), a camera's number, "
-        "or a URL (rtsp://, http://)",
+        help="Read pictures, a folder, a 'glob', a list of files (.txt), a video (- for one on stdin: y4m, MJPEG), a camera by its number, "
+        "or a URL (rtsp://, http://).",
     )
-    group.add_argument("-r", "--recursive", action="store_true", help="--input: with the folders in the folder")
+    group.add_argument(
+        "-r", "--recursive", action="store_true", help="Read the folders in a folder too; without this only the pictures right in it are read."
+    )
     add_output_options(parser, pose)
 
 
 def add_camera_options(parser, pose=True):
     """--camera or --input, and the outputs of what goes on without an end."""
     group = parser.add_argument_group("camera")
-    group.add_argument("--camera", type=partial(whole_number, least=0, most=1000), default=0, metavar="N", help="the camera's number (default: 0)")
-    group.add_argument("--input", metavar="X", help="a video that is played in the camera's place, or a URL (rtsp://, http://)")
+    group.add_argument(
+        "--camera",
+        type=partial(whole_number, least=0, most=1000),
+        default=0,
+        metavar="N",
+        help="Read the camera of this number; 0 is the first one (default: 0).",
+    )
+    group.add_argument("--input", metavar="X", help="Play this video in the camera's place, or read a camera behind a URL (rtsp://, http://).")
     add_output_options(parser, pose, live=True)
 
 
 def add_output_options(parser, pose=True, live=False):
     """--out and the files of results."""
     group = parser.add_argument_group("results out")
-    kinds = (
-        "a folder or a video (.mp4, .webm, .avi)" if live else "a picture (- for a PNG on stdout), for many a folder or a video (.mp4, .webm, .avi)"
-    )
-    group.add_argument(
-        "--out",
-        metavar="X",
-        help=f"where to draw the result: {kinds}",
-    )
-    group.add_argument("--jsonl", metavar="FILE", help="a line of JSON for each frame")
-    group.add_argument("--csv", metavar="FILE", help="a line for each person, for spreadsheets")
-    group.add_argument("--openpose_json", metavar="FOLDER", help="a file for each frame, in OpenPose's form")
+    many = "a folder or a video (.mp4, .webm, .avi)"
+    kinds = f"into {many}" if live else f"into a picture (- for a PNG on stdout); many into {many}"
+    unit = "frame" if live else "picture or frame"
+    group.add_argument("--out", metavar="X", help=f"Draw the result {kinds}.")
+    group.add_argument("--jsonl", metavar="FILE", help=f"Write the numbers, a line of JSON for each {unit}.")
+    group.add_argument("--csv", metavar="FILE", help="Write a table with a line for each person, for spreadsheets.")
+    group.add_argument("--openpose_json", metavar="FOLDER", help=f"Write a file for each {unit}, as OpenPose does, for tools that read its files.")
     models = ("COCO", "BODY_25")
-    group.add_argument("--openpose_model", choices=models, default="COCO", help="order of joints in these files: 18 or 25 (default: COCO)")
+    about = "Write 18 joints (COCO) or 25 (BODY_25) into --openpose_json; some tools read only BODY_25 (default: COCO)."
+    group.add_argument("--openpose_model", choices=models, default="COCO", help=about)
     group.add_argument(
         "--codec",
         metavar="FOURCC",
-        help="the video's codec, four letters, where a player needs another one than H.264 (avc1; VP90 in .webm, MJPG in .avi)",
+        help="Write the video with this codec, four letters, where a player needs another one than H.264 (avc1; VP90 in .webm, MJPG in .avi).",
     )
     if not live:
         add_choice_options(parser)
+        about = "Write the numbers of one picture; - writes them to stdout, as for --jsonl, --csv and --coco_results."
+        group.add_argument("--json", metavar="FILE", help=about)
         group.add_argument(
-            "--json", metavar="FILE", help="one picture's people, as numbers (- writes them to stdout, as for --jsonl, --csv and --coco_results)"
+            "--resume", action="store_true", help="Go on with a run over pictures that was interrupted, without doing again what is done."
         )
-        group.add_argument("--resume", action="store_true", help="continue a run over pictures that was interrupted: leave out what is done")
-        group.add_argument("--show", action="store_true", help="open a window with the result")
+        group.add_argument("--show", action="store_true", help="Open a window with the result.")
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help=f"Print a line for each {unit}: what was found, how long it took, what was left out."
+    )
     if pose:
-        group.add_argument("--track", action="store_true", help="number people: the same number for the same person from frame to frame")
-        group.add_argument("--smooth", action="store_true", help="with --track, and joints that tremble less (a one-euro filter)")
-    if pose and not live:
-        group.add_argument("--coco_results", metavar="FILE", help="a list that pycocotools loads")
+        _add_people_options(group, live)
+    _add_drawing_options(parser.add_argument_group("drawing"), pose, live)
     parser.set_defaults(prog=parser.prog)
 
 
@@ -225,15 +249,41 @@ def add_choice_options(parser):
     """--first, --last, --step, --fps (streams/selection.py)."""
     group = parser.add_argument_group("frames of a video, or some of many pictures")
     number = partial(whole_number, least=0)
-    group.add_argument("--first", type=number, default=0, metavar="N", help="begin with frame N, counted from 0, to leave out what comes before")
-    group.add_argument("--last", type=number, metavar="N", help="end with frame N, to try something out on a few frames")
+    group.add_argument("--first", type=number, default=0, metavar="N", help="Begin with frame N, counted from 0, to leave out what comes before.")
+    group.add_argument("--last", type=number, metavar="N", help="End with frame N, to try something out on a few frames.")
     group.add_argument(
-        "--step", type=positive_int, default=1, metavar="N", help="take every Nth frame, to be N times as fast; the time goes on as it was"
+        "--step", type=positive_int, default=1, metavar="N", help="Take every Nth frame, to be N times as fast; the time goes on as it was."
     )
     rate = partial(bounded_float, least=0.1, most=1000, what="rate")
     group.add_argument(
-        "--fps", type=rate, metavar="N", help="take N frames of a video's second; of pictures, show N in a second of --out VIDEO (default: 25)"
+        "--fps", type=rate, metavar="N", help="Take N frames of a video's second; of pictures, show N in a second of --out VIDEO (default: 25)."
     )
+
+
+def _add_people_options(group, live):
+    """Which people count, and who they are."""
+    share = partial(bounded_float, least=0, most=100, what="rank")
+    about = (
+        "Leave out people whose rank is lower; --labels shows the ranks. Raise it where too much is found (default: 0, the network's own thresholds)."
+    )
+    group.add_argument("--threshold", type=share, default=0.0, metavar="RANK", help=about)
+    group.add_argument("--max_people", type=whole_number, metavar="N", help="Keep only the N people of a picture who rank highest (default: all).")
+    group.add_argument("--track", action="store_true", help="Give people numbers, the same one to the same person from frame to frame.")
+    group.add_argument("--smooth", action="store_true", help="Do as --track does, and let joints tremble less (a one-euro filter).")
+    if not live:
+        group.add_argument("--coco_results", metavar="FILE", help="Write a list that pycocotools loads.")
+
+
+def _add_drawing_options(group, pose, live):
+    """What a drawn picture looks like."""
+    if not live:
+        group.add_argument("--no_draw", action="store_true", help="Draw nothing, not even result.png; for those who want only the numbers.")
+    group.add_argument("--labels", action="store_true", help="Write the number and the rank above each person.")
+    backgrounds = ("photo", "black", "blurred")  # keypoints.draw.BACKGROUNDS
+    about = "Draw on the photo, on black, or on the blurred photo, where it should not be seen who it is (default: photo)."
+    group.add_argument("--background", choices=backgrounds, default="photo", help=about)
+    if pose:
+        group.add_argument("--heatmaps", action="store_true", help="Draw the network's heatmaps too, which show why a joint was found or missed.")
 
 
 READS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
@@ -258,7 +308,7 @@ def asked(options) -> tuple:
     is_picture = len(alone) == 1 and (source.picture or (Path(alone[0]).suffix.lower() in PICTURES and not is_animated(alone[0])))
     if alone == [STDIN] or (is_picture and not wanted.named):
         source = Source(img=alone[0], choice=source.choice)
-    if source.img is not None and wanted.out is None and not wanted.to_stdout:
+    if source.img is not None and wanted.out is None and not wanted.to_stdout and not wanted.no_draw:
         wanted = replace(wanted, out="result.png")
     return source, wanted
 
@@ -285,22 +335,28 @@ def bounded_float(text, least, most, what="number") -> float:
 def add_engine_options(parser):
     """--engine and --gpu, and OpenVINO's options."""
     group = parser.add_argument_group("engine")
-    group.add_argument("--engine", choices=("openvino", "chainer"), help="default: openvino; chainer with --gpu")
-    group.add_argument(
-        "--gpu", type=partial(whole_number, least=-1), default=-1, metavar="N", help="run Chainer on this GPU, through CuPy (-1: none)"
-    )
+    about = "Run the network with OpenVINO, which is quick on a CPU, or with Chainer, the reference (default: openvino; chainer with --gpu)."
+    group.add_argument("--engine", choices=("openvino", "chainer"), help=about)
+    about = "Run Chainer on the GPU of this number, through CuPy; -1 is the CPU (default: -1)."
+    group.add_argument("--gpu", type=partial(whole_number, least=-1), default=-1, metavar="N", help=about)
     add_openvino_options(parser)
 
 
 def add_openvino_options(parser):
     """--device, --precision, --threads, --streams, --hint."""
     group = parser.add_argument_group("OpenVINO")
-    group.add_argument("--device", help="(default: CPU)")
-    usual = "default: int8 where it ships and this processor gains from it, else the device's choice; int8 of other networks needs a quantised .xml"
-    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help=usual)
-    group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help="default: all cores")
-    group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help="pictures worked on side by side")
-    group.add_argument("--hint", choices=("latency", "throughput"), help="what to be quick at (default: latency)")
+    group.add_argument("--device", help="Run on this device of OpenVINO, for example GPU; IEbase.py lists those of the machine (default: CPU).")
+    about = (
+        "Compute in this precision. f32 is exact, the others are quicker; int8 of networks that do not ship needs a quantised .xml "
+        "(default: int8 where it ships and this processor gains from it, else what the device prefers)."
+    )
+    group.add_argument("--precision", choices=("f32", "bf16", "f16", "int8"), help=about)
+    about = "Use N threads; fewer leave cores to other work (default: all cores)."
+    group.add_argument("--threads", type=partial(whole_number, most=1024), metavar="N", help=about)
+    about = "Work on N pictures side by side; more may be quicker on many cores (default: as --hint says)."
+    group.add_argument("--streams", type=partial(whole_number, most=1024), metavar="N", help=about)
+    about = "Ask for each answer as soon as possible (latency), or for as many as possible in a given time (throughput) (default: latency)."
+    group.add_argument("--hint", choices=("latency", "throughput"), help=about)
 
 
 OPENVINO_OPTIONS = ("device", "precision", "threads", "streams", "hint")

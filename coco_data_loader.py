@@ -223,11 +223,23 @@ def draw_sample(image, mask, poses):
 def parser():
     p = cli.Parser(prog="coco_data_loader.py", description=__doc__)
     cli.add_coco_dir(p)
-    p.add_argument("--split", choices=SPLITS, default="train", help="default: train")
-    p.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, metavar="N", help="of pictures and augmentation (default: 0)")
-    p.add_argument("--insize", type=cli.stride_multiple, default=TRAINING.insize, metavar="PIXELS", help=f"default: {TRAINING.insize}")
-    p.add_argument("--number", type=partial(cli.whole_number, most=64), default=6, metavar="N", help="samples on a sheet (default: 6)")
-    p.add_argument("--out", metavar="PICTURE", help="write a sheet there (default: a window; where there is no screen, samples.png)")
+    p.add_argument("--split", choices=SPLITS, default="train", help="Take samples of this part of COCO (default: train).")
+    p.add_argument(
+        "--seed",
+        type=partial(cli.whole_number, least=0),
+        default=0,
+        metavar="N",
+        help="Choose the pictures and vary them by this number; another one shows others (default: 0).",
+    )
+    p.add_argument(
+        "--insize",
+        type=cli.stride_multiple,
+        default=TRAINING.insize,
+        metavar="PIXELS",
+        help=f"Cut samples of this side (default: {TRAINING.insize}).",
+    )
+    p.add_argument("--number", type=partial(cli.whole_number, most=64), default=6, metavar="N", help="Show N samples on a sheet (default: 6).")
+    p.add_argument("--out", metavar="PICTURE", help="Write a sheet into this picture (default: a window; without a screen samples.png).")
     return p
 
 

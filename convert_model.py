@@ -45,17 +45,35 @@ def input_shape(text) -> tuple:
 def parser():
     p = cli.Parser(prog="convert_model.py", description=__doc__)
     names = (*OURS, VGG19)
-    p.add_argument("arch", choices=names, metavar="ARCH", help=f"the network: {', '.join(names)} ({VGG19}: the trunk that training starts from)")
-    p.add_argument("source", metavar="SOURCE", help="a .caffemodel or an .npz")
+    p.add_argument("arch", choices=names, metavar="ARCH", help=f"The network: {', '.join(names)}. {VGG19} is the trunk that training starts from.")
+    p.add_argument("source", metavar="SOURCE", help="The file to convert, a .caffemodel or an .npz.")
+    p.add_argument("target", metavar="TARGET", help="The file to write, an .npz, an .xml (its .bin is written beside it) or an .onnx.")
     p.add_argument(
-        "target", metavar="TARGET", help="an .npz, an .xml (its .bin is written beside it) or an .onnx; its folder is made where there is none"
+        "--data_type",
+        choices=DATA_TYPES,
+        default="FP32",
+        help="Store an .xml's weights in this type: FP16 takes half the space, INT8 is the quickest and needs --calibration (default: FP32).",
     )
-    p.add_argument("--data_type", choices=DATA_TYPES, default="FP32", help="of the target (default: FP32)")
-    p.add_argument("--input_shape", type=input_shape, metavar="N,3,H,W", help="of the .xml or .onnx (default: 1,3,368,368, or with 192)")
-    p.add_argument("--dynamic", action="store_true", help="leave N, H and W of the .xml or .onnx free")
-    p.add_argument("--calibration", metavar="FOLDER", help="INT8: typical pictures")
-    p.add_argument("--max_pictures", type=cli.positive_int, default=200, metavar="N", help="INT8: take this many of them, evenly (default: 200)")
-    p.add_argument("-v", "--verbose", action="store_true", help="list every layer")
+    p.add_argument(
+        "--input_shape",
+        type=input_shape,
+        metavar="N,3,H,W",
+        help="Fix the input of the .xml or .onnx to this shape (default: 1,3,368,368; 192 for the light networks of faces and hands).",
+    )
+    p.add_argument("--dynamic", action="store_true", help="Leave N, H and W of the .xml or .onnx free, so that it takes pictures of any size.")
+    p.add_argument(
+        "--calibration",
+        metavar="FOLDER",
+        help="For INT8, look at the pictures of this folder to choose the ranges; they should be like those to come.",
+    )
+    p.add_argument(
+        "--max_pictures",
+        type=cli.positive_int,
+        default=200,
+        metavar="N",
+        help="Look at N of the pictures of --calibration, evenly spread (default: 200).",
+    )
+    p.add_argument("-v", "--verbose", action="store_true", help="List every layer.")
     return p
 
 

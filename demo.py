@@ -48,6 +48,21 @@ class WholeBodyDetector:
         self.seconds = {"network": 0.0, "decode": 0.0}
 
     @property
+    def networks(self):
+        """The names of all networks that are run."""
+        return tuple(detector.name for detector in self._detectors())
+
+    @property
+    def heatmaps(self):
+        """Of the last picture, as PoseDetector's."""
+        return self.pose.heatmaps
+
+    @property
+    def covered_wh(self):
+        """What the heatmaps cover, as PoseDetector's."""
+        return self.pose.covered_wh
+
+    @property
     def compile_seconds(self):
         return sum(detector.compile_seconds for detector in self._detectors())
 
@@ -134,14 +149,25 @@ def parser():
     cli.add_scales(p)
     group = p.add_argument_group("faces and hands")
     for part in ("face", "hand"):
-        usual = f"default: models/{part}net.npz if it is there, else light{part}net's"
-        group.add_argument(f"--{part}_weights", metavar="FILE", help=f"{part}net's or light{part}net's .npz or file of OpenVINO ({usual})")
-        group.add_argument(f"--no_{part}s", action="store_true", help=f"leave the {part}s out")
+        about = f"Take these weights for the {part}s: an .npz of {part}net or light{part}net, or a file of OpenVINO"
+        group.add_argument(
+            f"--{part}_weights", metavar="FILE", help=f"{about} (default: models/{part}net.npz if it is there, else light{part}net's)."
+        )
+        group.add_argument(f"--no_{part}s", action="store_true", help=f"Leave the {part}s out, which is quicker.")
     pixels = partial(cli.whole_number, least=1)
-    group.add_argument("--min_face", type=pixels, default=MIN_SIDE, metavar="PIXELS", help="no smaller faces (default: %(default)s)")
-    group.add_argument("--min_hand", type=pixels, default=MIN_SIDE, metavar="PIXELS", help="no smaller hands (default: %(default)s)")
-    group.add_argument("--most", type=pixels, default=MOST, metavar="N", help="faces, and hands, in one picture (default: %(default)s)")
-    p.add_argument("-v", "--verbose", action="store_true", help="say which faces and hands were not looked for, and why")
+    group.add_argument(
+        "--min_face", type=pixels, default=MIN_SIDE, metavar="PIXELS", help="Look for no face whose box is smaller (default: %(default)s)."
+    )
+    group.add_argument(
+        "--min_hand", type=pixels, default=MIN_SIDE, metavar="PIXELS", help="Look for no hand whose box is smaller (default: %(default)s)."
+    )
+    group.add_argument(
+        "--most",
+        type=pixels,
+        default=MOST,
+        metavar="N",
+        help="Look at no more than N faces and N hands in a picture, the largest ones (default: %(default)s).",
+    )
     cli.add_engine_options(p)
     return p
 

@@ -10,49 +10,69 @@ from typing import NamedTuple
 
 
 class Joint(IntEnum):
-    """The 18 joints of a pose, in the order of the heatmap channels."""
+    """The 18 joints of a pose, in the order of the heatmap channels and in COCO's words; the neck, which COCO lacks, besides."""
 
-    Nose = 0
-    Neck = 1
-    RightShoulder = 2
-    RightElbow = 3
-    RightHand = 4
-    LeftShoulder = 5
-    LeftElbow = 6
-    LeftHand = 7
-    RightWaist = 8
-    RightKnee = 9
-    RightFoot = 10
-    LeftWaist = 11
-    LeftKnee = 12
-    LeftFoot = 13
-    RightEye = 14
-    LeftEye = 15
-    RightEar = 16
-    LeftEar = 17
+    nose = 0
+    neck = 1
+    right_shoulder = 2
+    right_elbow = 3
+    right_wrist = 4
+    left_shoulder = 5
+    left_elbow = 6
+    left_wrist = 7
+    right_hip = 8
+    right_knee = 9
+    right_ankle = 10
+    left_hip = 11
+    left_knee = 12
+    left_ankle = 13
+    right_eye = 14
+    left_eye = 15
+    right_ear = 16
+    left_ear = 17
+
+    # The original's names for the same joints: aliases, which are never written.
+    Nose = nose
+    Neck = neck
+    RightShoulder = right_shoulder
+    RightElbow = right_elbow
+    RightHand = right_wrist
+    LeftShoulder = left_shoulder
+    LeftElbow = left_elbow
+    LeftHand = left_wrist
+    RightWaist = right_hip
+    RightKnee = right_knee
+    RightFoot = right_ankle
+    LeftWaist = left_hip
+    LeftKnee = left_knee
+    LeftFoot = left_ankle
+    RightEye = right_eye
+    LeftEye = left_eye
+    RightEar = right_ear
+    LeftEar = left_ear
 
 
 # Limb i owns PAF channels 2 i (x) and 2 i + 1 (y), and points from its first joint to its second.
 LIMBS = (
-    (Joint.Neck, Joint.RightWaist),
-    (Joint.RightWaist, Joint.RightKnee),
-    (Joint.RightKnee, Joint.RightFoot),
-    (Joint.Neck, Joint.LeftWaist),
-    (Joint.LeftWaist, Joint.LeftKnee),
-    (Joint.LeftKnee, Joint.LeftFoot),
-    (Joint.Neck, Joint.RightShoulder),
-    (Joint.RightShoulder, Joint.RightElbow),
-    (Joint.RightElbow, Joint.RightHand),
-    (Joint.RightShoulder, Joint.RightEar),
-    (Joint.Neck, Joint.LeftShoulder),
-    (Joint.LeftShoulder, Joint.LeftElbow),
-    (Joint.LeftElbow, Joint.LeftHand),
-    (Joint.LeftShoulder, Joint.LeftEar),
-    (Joint.Neck, Joint.Nose),
-    (Joint.Nose, Joint.RightEye),
-    (Joint.Nose, Joint.LeftEye),
-    (Joint.RightEye, Joint.RightEar),
-    (Joint.LeftEye, Joint.LeftEar),
+    (Joint.neck, Joint.right_hip),
+    (Joint.right_hip, Joint.right_knee),
+    (Joint.right_knee, Joint.right_ankle),
+    (Joint.neck, Joint.left_hip),
+    (Joint.left_hip, Joint.left_knee),
+    (Joint.left_knee, Joint.left_ankle),
+    (Joint.neck, Joint.right_shoulder),
+    (Joint.right_shoulder, Joint.right_elbow),
+    (Joint.right_elbow, Joint.right_wrist),
+    (Joint.right_shoulder, Joint.right_ear),
+    (Joint.neck, Joint.left_shoulder),
+    (Joint.left_shoulder, Joint.left_elbow),
+    (Joint.left_elbow, Joint.left_wrist),
+    (Joint.left_shoulder, Joint.left_ear),
+    (Joint.neck, Joint.nose),
+    (Joint.nose, Joint.right_eye),
+    (Joint.nose, Joint.left_eye),
+    (Joint.right_eye, Joint.right_ear),
+    (Joint.left_eye, Joint.left_ear),
 )
 EAR_LIMBS = (9, 13)  # shoulder to ear: these never start a person and are not drawn
 
@@ -61,8 +81,8 @@ N_LIMBS = len(LIMBS)  # 19
 
 
 def _other_side(joint):
-    """The joint that a mirror makes of it: LeftEye of RightEye, Nose of Nose."""
-    for side, other in (("Left", "Right"), ("Right", "Left")):
+    """The joint that a mirror makes of it: left_eye of right_eye, nose of nose."""
+    for side, other in (("left_", "right_"), ("right_", "left_")):
         if joint.name.startswith(side):
             return Joint[other + joint.name.removeprefix(side)]
     return joint
@@ -73,23 +93,23 @@ FLIPPED_LIMBS = tuple(LIMBS.index((FLIPPED_JOINTS[first], FLIPPED_JOINTS[second]
 
 # COCO's 17 keypoints, in COCO's order, as joints. COCO has no neck: it is the midpoint of the shoulders.
 COCO_JOINTS = (
-    Joint.Nose,
-    Joint.LeftEye,
-    Joint.RightEye,
-    Joint.LeftEar,
-    Joint.RightEar,
-    Joint.LeftShoulder,
-    Joint.RightShoulder,
-    Joint.LeftElbow,
-    Joint.RightElbow,
-    Joint.LeftHand,
-    Joint.RightHand,
-    Joint.LeftWaist,
-    Joint.RightWaist,
-    Joint.LeftKnee,
-    Joint.RightKnee,
-    Joint.LeftFoot,
-    Joint.RightFoot,
+    Joint.nose,
+    Joint.left_eye,
+    Joint.right_eye,
+    Joint.left_ear,
+    Joint.right_ear,
+    Joint.left_shoulder,
+    Joint.right_shoulder,
+    Joint.left_elbow,
+    Joint.right_elbow,
+    Joint.left_wrist,
+    Joint.right_wrist,
+    Joint.left_hip,
+    Joint.right_hip,
+    Joint.left_knee,
+    Joint.right_knee,
+    Joint.left_ankle,
+    Joint.right_ankle,
 )
 
 # The spread of COCO's annotators for each joint, in person sizes (square root of the area); its evaluation allows twice that. The neck, which

@@ -40,25 +40,37 @@ POSE_ARCHS = [name for name, row in ARCHS.items() if row.task == "pose"]
 
 def parser():
     p = cli.Parser(prog="evaluate_coco_pose.py", description=__doc__)
-    p.add_argument("arch", choices=POSE_ARCHS, metavar="ARCH", help=f"the network: {', '.join(POSE_ARCHS)}")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="an .npz, .xml, .onnx or .pb; may be left out for lightposenet")
-    p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
+    p.add_argument("arch", choices=POSE_ARCHS, metavar="ARCH", help=f"The network: {', '.join(POSE_ARCHS)}.")
+    p.add_argument(
+        "weights",
+        nargs="?",
+        metavar="WEIGHTS",
+        help="The file of its weights, an .npz, .xml, .onnx or .pb (default: those that ship, or were fetched).",
+    )
+    p.add_argument("--bin", metavar="FILE", help="Read the .xml's weights from this file (default: the .bin beside it).")
     cli.add_coco_dir(p)
-    p.add_argument("--split", choices=SPLITS, default="val", help="(default: val)")
-    p.add_argument("--limit", type=cli.positive_int, metavar="N", help="only N pictures, evenly spread over the split (default: all)")
-    p.add_argument("--preset", choices=tuple(PRESETS), default="single", help="(default: single)")
+    p.add_argument("--split", choices=SPLITS, default="val", help="Take the pictures of this part of COCO (default: val).")
+    p.add_argument(
+        "--limit", type=cli.positive_int, metavar="N", help="Take only N pictures, evenly spread over the split, for a quick look (default: all)."
+    )
+    p.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="single",
+        help="Take these scales: single is one, precise four, and flip adds the mirror image; each finds more and takes longer (default: single).",
+    )
     p.add_argument(
         "--scales",
         type=partial(cli.bounded_float, least=0.1, most=4, what="scale"),
         nargs="+",
         metavar="S",
-        help="average the maps of these scales of --short_side",
+        help="Average the maps of these scales of --short_side, instead of the preset's.",
     )
-    p.add_argument("--flip", action="store_true", help="average the maps of the picture and of its mirror image")
+    p.add_argument("--flip", action="store_true", help="Average the maps of the picture and of its mirror image, whatever the preset says.")
     cli.add_short_side(p)
-    p.add_argument("--out", metavar="FILE", help="write the detections, in the form of a COCO result file (JSON)")
-    p.add_argument("--json", metavar="FILE", help="write the figures, the errors of each keypoint, and those of each picture (JSON)")
-    p.add_argument("--report", metavar="FOLDER", help="make a page of it, with the worst and the best pictures: FOLDER/index.html")
+    p.add_argument("--out", metavar="FILE", help="Write the detections as COCO's list of results (JSON).")
+    p.add_argument("--json", metavar="FILE", help="Write the figures, the errors of each keypoint, and those of each picture (JSON).")
+    p.add_argument("--report", metavar="FOLDER", help="Make a page with the worst and the best pictures, FOLDER/index.html.")
     cli.add_engine_options(p)
     return p
 

@@ -38,11 +38,17 @@ CHUNK = 16  # pictures that a process takes at a time
 def parser():
     p = cli.Parser(prog="gen_ignore_mask.py", description=__doc__)
     cli.add_coco_dir(p)
-    p.add_argument("--split", choices=SPLITS, help="default: those that are there")
-    p.add_argument("--jobs", type=partial(cli.whole_number, most=256), default=os.cpu_count(), metavar="N", help="processes (default: all cores)")
-    p.add_argument("--vis", action="store_true", help="write no masks; show people and mask side by side (any key: next; q: end)")
-    p.add_argument("--out", metavar="FOLDER", help=f"with --vis: write the views there (default: a window; without a screen {VIEWS})")
-    p.add_argument("--number", type=cli.positive_int, default=20, metavar="N", help="with --vis: views to write (default: 20)")
+    p.add_argument("--split", choices=SPLITS, help="Make the masks of this part of COCO only (default: of those that are there).")
+    p.add_argument(
+        "--jobs",
+        type=partial(cli.whole_number, most=256),
+        default=os.cpu_count(),
+        metavar="N",
+        help="Work in N processes (default: as many as there are cores).",
+    )
+    p.add_argument("--vis", action="store_true", help="Write no masks, but show people and mask side by side; any key shows the next one, q ends.")
+    p.add_argument("--out", metavar="FOLDER", help=f"With --vis, write the views into this folder (default: a window; without a screen {VIEWS}).")
+    p.add_argument("--number", type=cli.positive_int, default=20, metavar="N", help="With --vis, write N views (default: 20).")
     return p
 
 

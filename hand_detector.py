@@ -51,7 +51,7 @@ class HandDetector(PointDetector):
 def parser():
     p = cli.Parser(prog="hand_detector.py", description=__doc__)
     cli.add_network(p, "hand")
-    p.add_argument("--hand", choices=["left", "right"], default="right", help="which hand it is (default: right)")
+    p.add_argument("--hand", choices=["left", "right"], default="right", help="Say which hand the picture shows (default: right).")
     cli.add_source_options(p, pose=False, words=True)
     cli.add_engine_options(p)
     return p

@@ -19,8 +19,8 @@ FORMATS = (".png", ".pdf", ".svg", ".jpg")
 
 def parser():
     p = cli.Parser(prog="plot_train_log.py", description=__doc__)
-    p.add_argument("logs", nargs="+", metavar="LOG", help="the file `log` of a training run, or its folder; several are drawn together")
-    p.add_argument("--out", metavar="PICTURE", help=f"{', '.join(FORMATS)} (default: loss.png beside the first log)")
+    p.add_argument("logs", nargs="+", metavar="LOG", help="The file `log` of a training run, or its folder; several are drawn together.")
+    p.add_argument("--out", metavar="PICTURE", help=f"Draw into this file, {', '.join(FORMATS)} (default: loss.png beside the first log).")
     return p
 
 

@@ -17,7 +17,7 @@ from engines import open_net
 from engines.cache import default_cache_dir
 from entity import STRIDE, Decoding
 from keypoints import draw
-from keypoints.image import check_maps, fit_size, normalise, pad_to_stride, raise_to_stride, resize
+from keypoints.image import check_maps, check_net, fit_size, normalise, pad_to_stride, raise_to_stride, resize
 from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
@@ -38,8 +38,10 @@ class PoseDetector:
         one, says how pictures are normalised and maps are decoded. precise: average the maps of several `scales`.
         short_side: of the network's input, pixels. decoding: an entity.Decoding; None for the network's own. flip: average the maps of
         the picture and of its mirror image, which the network is given together (N = 2). again: look a second time, at half the short side,
-        where what was found is doubtful (keypoints.person.is_doubtful), and keep what has more evidence; not with precise.
+        where what was found is doubtful (keypoints.person.is_doubtful), and keep what has more evidence; not with precise. Raises InputError
+        for what is no network.
         """
+        check_net(net, "PoseDetector")
         arch = getattr(net, "arch", None)
         self.net = net
         self.scale, self.offset = (arch.scale, arch.offset) if arch else (1 / 255, -0.5)
@@ -49,11 +51,17 @@ class PoseDetector:
         self.again = again and not precise
         self.flip = flip
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
+        self.heatmaps, self.covered_wh = None, None  # of the last picture: (19, h, w), and how many of its pixels they cover
 
     @property
     def name(self):
         """Of the network, as in ARCHS; None where it has none."""
         return getattr(self.net, "name", None)
+
+    @property
+    def networks(self):
+        """The names of all networks that are run."""
+        return (self.name,)
 
     @property
     def compile_seconds(self):
@@ -93,13 +101,17 @@ class PoseDetector:
         size_wh = image.shape[1], image.shape[0]
         if not (self.again and is_doubtful(people.poses, size_wh)):
             return people
-        begin = time.perf_counter()
+        begin, seen = time.perf_counter(), (self.heatmaps, self.covered_wh)
         net_wh = raise_to_stride(fit_size(size_wh, max(STRIDE, self.short_side // 2)))
         others = self._people(*self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh))
         self.seconds["network"] += time.perf_counter() - begin
-        return others if evidence(others) > evidence(people) else people
+        if evidence(others) > evidence(people):
+            return others
+        self.heatmaps, self.covered_wh = seen
+        return people
 
     def _people(self, pafs, heatmaps, scale_xy):
+        self.heatmaps, self.covered_wh = heatmaps, scale_xy * STRIDE * heatmaps.shape[:0:-1]
         people = decode(pafs, heatmaps, self.decoding)
         found = people.poses[..., 2:] > 0
         people.poses[..., :2] = np.where(found, (people.poses[..., :2] + 0.5) * scale_xy - 0.5, 0)
@@ -136,8 +148,8 @@ class PoseDetector:
         """A keypoints.whole.WholePerson for each of the people."""
         return persons_of(people)
 
-    def describe(self, people) -> str:
-        return "1 person" if len(people) == 1 else f"{len(people)} people"
+    def describe(self, persons) -> str:
+        return "1 person" if len(persons) == 1 else f"{len(persons)} people"
 
     def _one_scale(self, image):
         net_wh = self._net_wh(image)
@@ -163,8 +175,8 @@ def parser():
     p = cli.Parser(prog="pose_detector.py", description=__doc__)
     cli.add_network(p, "pose")
     cli.add_source_options(p, words=True)
-    p.add_argument("--precise", action="store_true", help=f"average {len(SCALES)} scales: slower, finds more")
-    p.add_argument("--flip", action="store_true", help="average the picture and its mirror image: twice the work, finds more")
+    p.add_argument("--precise", action="store_true", help=f"Average {len(SCALES)} scales, which takes about eight times the work and finds more.")
+    p.add_argument("--flip", action="store_true", help="Average the picture and its mirror image, which takes twice the work and finds more.")
     cli.add_short_side(p)
     cli.add_scales(p)
     cli.add_engine_options(p)

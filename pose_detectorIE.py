@@ -21,17 +21,26 @@ from streams import pipeline
 
 def parser():
     p = cli.Parser(prog="pose_detectorIE.py", description=__doc__)
-    p.add_argument("arch", choices=tuple(ARCHS), metavar="ARCH", help=f"the network: {', '.join(ARCHS)}")
-    p.add_argument("--xml", metavar="FILE", help="the network: .xml, .onnx, .pb, or an .npz; may be left out for lightposenet")
-    p.add_argument("--bin", metavar="FILE", help="the .xml's weights (default: beside it)")
+    p.add_argument("arch", choices=tuple(ARCHS), metavar="ARCH", help=f"The network: {', '.join(ARCHS)}.")
+    p.add_argument(
+        "--xml", metavar="FILE", help="Read the network from this file: .xml, .onnx, .pb, or an .npz (default: those that ship, or were fetched)."
+    )
+    p.add_argument("--bin", metavar="FILE", help="Read the .xml's weights from this file (default: the .bin beside it).")
     cli.add_source_options(p)
-    p.add_argument("--precise", action="store_true", help="pose: average four scales")
-    p.add_argument("--flip", action="store_true", help="pose: average the picture and its mirror image: twice the work, finds more")
-    cli.add_short_side(p, "pose: ")
+    p.add_argument("--precise", action="store_true", help="For poses: average four scales, which takes about eight times the work and finds more.")
+    p.add_argument(
+        "--flip", action="store_true", help="For poses: average the picture and its mirror image, which takes twice the work and finds more."
+    )
+    cli.add_short_side(p, "For poses. ")
     cli.add_scales(p)
-    p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
-    p.add_argument("--input_scale", type=cli.finite_float, metavar="S", help="input = picture * S + O (default: as the file or the row says)")
-    p.add_argument("--input_offset", type=cli.finite_float, metavar="O")
+    p.add_argument("--hand", choices=["left", "right"], default="right", help="For a hand: say which one the picture shows (default: right).")
+    p.add_argument(
+        "--input_scale",
+        type=cli.finite_float,
+        metavar="S",
+        help="Feed the network picture * S + O, for networks of others that want it so (default: as the file or ARCH says).",
+    )
+    p.add_argument("--input_offset", type=cli.finite_float, metavar="O", help="The O of --input_scale (default: as the file or ARCH says).")
     cli.add_openvino_options(p)
     return p
 

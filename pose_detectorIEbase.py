@@ -172,15 +172,15 @@ def draw_differences(path, image, runs, kinds) -> bytes:
 
 def parser():
     p = cli.Parser(prog="pose_detectorIEbase.py", description=__doc__)
-    p.add_argument("arch", choices=OURS, metavar="ARCH", help=f"the network: {', '.join(OURS)}")
-    p.add_argument("weights", nargs="?", metavar="NPZ", help="may be left out for lightposenet")
-    p.add_argument("--img", required=True, metavar="PICTURE")
-    p.add_argument("--xml", nargs="+", default=[], metavar="XML", help="also compare these files of OpenVINO, for example one in INT8")
-    p.add_argument("--out", default="difference.png", metavar="PICTURE", help="where to draw the differences (default: difference.png)")
-    p.add_argument("--json", metavar="FILE", help="also write the numbers")
-    cli.add_short_side(p, "pose: ")
-    p.add_argument("--hand", choices=["left", "right"], default="right", help="handnet: which hand it is (default: right)")
-    p.add_argument("--device", help="OpenVINO's device (default: CPU)")
+    p.add_argument("arch", choices=OURS, metavar="ARCH", help=f"The network: {', '.join(OURS)}.")
+    p.add_argument("weights", nargs="?", metavar="NPZ", help="The file of its weights, an .npz (default: those that ship, or were fetched).")
+    p.add_argument("--img", required=True, metavar="PICTURE", help="Compare the engines on this picture.")
+    p.add_argument("--xml", nargs="+", default=[], metavar="XML", help="Compare these files of OpenVINO too, for example one in INT8.")
+    p.add_argument("--out", default="difference.png", metavar="PICTURE", help="Draw the differences into this picture (default: difference.png).")
+    p.add_argument("--json", metavar="FILE", help="Write the numbers too.")
+    cli.add_short_side(p, "For poses. ")
+    p.add_argument("--hand", choices=["left", "right"], default="right", help="For a hand: say which one the picture shows (default: right).")
+    p.add_argument("--device", help="Run on this device of OpenVINO; IEbase.py lists those of the machine (default: CPU).")
     return p
 
 

@@ -37,46 +37,137 @@ def parser():
     count, zero = partial(cli.whole_number, least=1), partial(cli.whole_number, least=0)
     bounds = {"rate": (1e-12, 10), "share": (0, 0.999999), "weight": (0, 1000)}
     rate, share, weight = (partial(cli.bounded_float, least=least, most=most, what=what) for what, (least, most) in bounds.items())
-    p.add_argument("--arch", choices=POSE_ARCHS, default="posenet", help="(default: posenet)")
+    p.add_argument("--arch", choices=POSE_ARCHS, default="posenet", help="Train this network (default: posenet).")
     cli.add_coco_dir(p)
-    p.add_argument("--out", default="result", metavar="FOLDER", help="(default: result)")
-    p.add_argument("--initmodel", metavar="FILE", help="begin with these weights, an .npz or a model_iter_N")
-    p.add_argument("--vgg", metavar="FILE", help="begin posenet's trunk with VGG-19: .npz or .caffemodel (default: models/vgg19.npz if it is there)")
-    p.add_argument("--resume", nargs="?", const="", metavar="SNAPSHOT", help="continue a run (default: the newest snapshot in --out)")
-    p.add_argument("--iteration", type=count, metavar="N", help=f"(default: {LEARNING.iterations})")
-    p.add_argument("--batchsize", type=count, default=LEARNING.batch, metavar="N", help=f"of each process (default: {LEARNING.batch})")
-    p.add_argument("--insize", type=cli.stride_multiple, default=TRAINING.insize, metavar="PIXELS", help=f"(default: {TRAINING.insize})")
-    p.add_argument("--seed", type=zero, default=0, metavar="N", help="of weights, order and augmentation (default: 0)")
-    p.add_argument("--loaderjob", type=zero, default=2, metavar="N", help="processes that make samples; 0 for none (default: 2)")
-    p.add_argument("--test", action="store_true", help=f"a short run that tries everything: {', '.join(f'{k} {v}' for k, v in TEST.items())}")
+    p.add_argument("--out", default="result", metavar="FOLDER", help="Write snapshots, models, log and curves into this folder (default: result).")
+    p.add_argument("--initmodel", metavar="FILE", help="Begin with these weights, an .npz or a model_iter_N, instead of random ones.")
+    p.add_argument(
+        "--vgg",
+        metavar="FILE",
+        help="Begin posenet's trunk with VGG-19's weights, an .npz or .caffemodel (default: models/vgg19.npz if it is there).",
+    )
+    p.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="SNAPSHOT",
+        help="Go on with a run that ended early, from this snapshot (without a name: the newest one in --out).",
+    )
+    p.add_argument("--iteration", type=count, metavar="N", help=f"Train for N iterations (default: {LEARNING.iterations}).")
+    p.add_argument(
+        "--batchsize",
+        type=count,
+        default=LEARNING.batch,
+        metavar="N",
+        help=f"Take N samples an iteration, in each process; fewer need less memory (default: {LEARNING.batch}).",
+    )
+    p.add_argument(
+        "--insize",
+        type=cli.stride_multiple,
+        default=TRAINING.insize,
+        metavar="PIXELS",
+        help=f"Train on squares of this side; smaller ones are quicker and find smaller people worse (default: {TRAINING.insize}).",
+    )
+    p.add_argument(
+        "--seed",
+        type=zero,
+        default=0,
+        metavar="N",
+        help="Begin weights, order and variation of the samples by this number; the same number gives the same run (default: 0).",
+    )
+    p.add_argument(
+        "--loaderjob",
+        type=zero,
+        default=2,
+        metavar="N",
+        help="Make samples in N processes beside the training; 0 makes them in the training itself (default: 2).",
+    )
+    p.add_argument("--test", action="store_true", help=f"Try everything in a short run: {', '.join(f'{k} {v}' for k, v in TEST.items())}.")
 
     group = p.add_argument_group("learning")
-    group.add_argument("--optimizer", choices=("adam", "adamw", "sgd"), default="adam", help="(default: adam)")
-    group.add_argument("--lr", type=rate, metavar="RATE", help=f"(default: {LEARNING.rate}; sgd {100 * LEARNING.rate})")
-    group.add_argument("--schedule", choices=("original", "cosine", "constant"), default="original", help="(default: original)")
-    group.add_argument("--freeze", type=zero, default=LEARNING.freeze, metavar="N", help=f"VGG's layers rest so long (default: {LEARNING.freeze})")
-    group.add_argument("--ema", type=share, default=0.0, metavar="D", help="save the running average of the weights (0.999; default: 0, none)")
-    group.add_argument("--batch_normalisation", action="store_true", help="lightposenet: train with it; what is saved has it folded in")
+    group.add_argument(
+        "--optimizer",
+        choices=("adam", "adamw", "sgd"),
+        default="adam",
+        help="Learn with this rule; adam is the original's, adamw decays the weights too (default: adam).",
+    )
+    group.add_argument(
+        "--lr",
+        type=rate,
+        metavar="RATE",
+        help=f"Learn at this rate; lower where the loss jumps (default: {LEARNING.rate}; sgd {100 * LEARNING.rate}).",
+    )
+    group.add_argument(
+        "--schedule",
+        choices=("original", "cosine", "constant"),
+        default="original",
+        help="Let the rate fall to a tenth twice (original), fall along a cosine, or stay (default: original).",
+    )
+    group.add_argument(
+        "--freeze",
+        type=zero,
+        default=LEARNING.freeze,
+        metavar="N",
+        help=f"Leave the layers of VGG-19 as they are for the first N iterations, while the new layers learn (default: {LEARNING.freeze}).",
+    )
+    group.add_argument(
+        "--ema",
+        type=share,
+        default=0.0,
+        metavar="D",
+        help="Save a running average of the weights, of which each iteration changes the share 1 - D, for example 0.999 (default: 0, no average).",
+    )
+    group.add_argument(
+        "--batch_normalisation",
+        action="store_true",
+        help="Train lightposenet with batch normalisation, which steadies large rates; what is saved has it folded in.",
+    )
 
     group = p.add_argument_group("a teacher, and pictures without labels")
-    group.add_argument("--teacher", metavar="FILE", help="a better network (.xml, .npz): its maps are the targets where COCO has no labels")
-    group.add_argument("--teacher_arch", default="human-pose-estimation-0001", choices=[name for name, row in ARCHS.items() if row.task == "pose"])
-    group.add_argument("--teacher_weight", type=weight, default=1.0, metavar="W", help="of its maps; a label's is 1 (default: 1)")
-    group.add_argument("--pictures", nargs="+", default=[], metavar="FOLDER", help="train on these too; needs --teacher")
+    group.add_argument("--teacher", metavar="FILE", help="Learn from the maps of this better network (.xml, .npz) where COCO has no labels.")
+    pose_archs = [name for name, row in ARCHS.items() if row.task == "pose"]
+    about = "Say which network the teacher is (default: human-pose-estimation-0001)."
+    group.add_argument("--teacher_arch", default="human-pose-estimation-0001", choices=pose_archs, help=about)
+    group.add_argument(
+        "--teacher_weight", type=weight, default=1.0, metavar="W", help="Let the teacher's maps count W times as much as COCO's labels (default: 1)."
+    )
+    group.add_argument(
+        "--pictures",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="Train on the pictures of these folders too, which have no labels; this needs --teacher.",
+    )
 
     group = p.add_argument_group("validation and files")
-    group.add_argument("--valbatchsize", type=count, default=4, metavar="N", help="(default: 4)")
-    group.add_argument("--val_samples", type=count, metavar="N", help=f"pictures of val, always the same (default: {LEARNING.val_samples}, or all)")
-    group.add_argument("--val_interval", type=count, metavar="N", help=f"(default: {LEARNING.interval})")
-    group.add_argument("--eval_interval", type=zero, default=0, metavar="N", help="measure AP so often (default: 0, never)")
-    group.add_argument("--eval_samples", type=count, default=50, metavar="N", help="on so many pictures of val (default: 50)")
-    group.add_argument("--log_interval", type=count, metavar="N", help="(default: 20)")
-    group.add_argument("--interval", type=count, metavar="N", help=f"between snapshots, and models (default: {LEARNING.interval})")
-    group.add_argument("--keep", type=zero, default=3, metavar="N", help="snapshots that stay; 0: all (default: 3)")
+    group.add_argument(
+        "--valbatchsize", type=count, default=4, metavar="N", help="Validate N samples at a time; fewer need less memory (default: 4)."
+    )
+    group.add_argument(
+        "--val_samples", type=count, metavar="N", help=f"Validate on N pictures of val, always the same (default: {LEARNING.val_samples}, or all)."
+    )
+    group.add_argument("--val_interval", type=count, metavar="N", help=f"Validate every N iterations (default: {LEARNING.interval}).")
+    group.add_argument("--eval_interval", type=zero, default=0, metavar="N", help="Measure COCO's AP every N iterations; 0 never does (default: 0).")
+    group.add_argument(
+        "--eval_samples", type=count, default=50, metavar="N", help="Measure AP on N pictures of val; more take longer and say more (default: 50)."
+    )
+    group.add_argument("--log_interval", type=count, metavar="N", help="Write a line of the log every N iterations (default: 20).")
+    group.add_argument("--interval", type=count, metavar="N", help=f"Write a snapshot and a model every N iterations (default: {LEARNING.interval}).")
+    group.add_argument("--keep", type=zero, default=3, metavar="N", help="Keep the newest N snapshots; 0 keeps all (default: 3).")
 
     group = p.add_argument_group("machines")
-    group.add_argument("--gpu", type=partial(cli.whole_number, least=-1), default=-1, metavar="N", help="run on this GPU, through CuPy (-1: none)")
-    group.add_argument("--communicator", choices=("naive", "flat", "pure_nccl"), help="of ChainerMN, under mpiexec; pure_nccl for GPUs")
+    group.add_argument(
+        "--gpu",
+        type=partial(cli.whole_number, least=-1),
+        default=-1,
+        metavar="N",
+        help="Train on the GPU of this number, through CuPy; -1 is the CPU (default: -1).",
+    )
+    group.add_argument(
+        "--communicator",
+        choices=("naive", "flat", "pure_nccl"),
+        help="Train in several processes, under mpiexec, that talk by this communicator of ChainerMN; pure_nccl is for GPUs.",
+    )
     p.set_defaults(prog=p.prog)
     return p
 

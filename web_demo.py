@@ -200,11 +200,13 @@ def listen(host, port):
 
 def parser():
     p = cli.Parser(prog="web_demo.py", description=__doc__)
-    p.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; 0.0.0.0: for other machines too (default: %(default)s)")
+    p.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="Listen on this address; 0.0.0.0 lets other machines in too (default: %(default)s)."
+    )
     ports = partial(cli.whole_number, least=0, most=65535)
-    p.add_argument("--port", type=ports, default=7860, metavar="N", help="0: any that is free (default: %(default)s)")
+    p.add_argument("--port", type=ports, default=7860, metavar="N", help="Listen on this port; 0 takes any that is free (default: %(default)s).")
     jobs = partial(cli.whole_number, most=64)
-    p.add_argument("--jobs", type=jobs, default=2, metavar="N", help="pictures and videos that are worked on at once; others wait (default: 2)")
+    p.add_argument("--jobs", type=jobs, default=2, metavar="N", help="Work on N pictures and videos at once, while others wait (default: 2).")
     return p
 
 

@@ -35,22 +35,47 @@ PER_CELL = 4  # brings the loss to numbers of about 1
 def parser():
     p = cli.Parser(prog="python -m distil.body", description=__doc__)
     commands = p.add_subparsers(required=True, metavar="COMMAND")
-    c = commands.add_parser("crops", help="crops of photos, and what the teacher says of them")
-    c.add_argument("folder", metavar="FOLDER", help="where the crops go: 2.5 MB each")
+    c = commands.add_parser("crops", help="Cut crops of photos, and write what the teacher says of them.")
+    c.add_argument("folder", metavar="FOLDER", help="Write the crops into this folder, 2.5 MB each.")
     cli.add_coco_dir(c)
-    c.add_argument("--splits", nargs="+", choices=SPLITS, default=["train"], help="of COCO (default: train); of val, every seventh photo is left out")
-    c.add_argument("--photos", nargs="+", default=[], metavar="FOLDER", help="photos without labels")
-    c.add_argument("--teacher", default="human-pose-estimation-0001", choices=[name for name, row in ARCHS.items() if row.task == "pose"])
-    c.add_argument("--teacher_weights", metavar="FILE", help="its .xml or .npz (default: those that ship)")
-    c.add_argument("--count", type=cli.positive_int, default=7000, help="crops (default: 7000)")
-    c.add_argument("--side", type=cli.stride_multiple, default=384, help="of a crop, pixels (default: 384)")
-    c.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, help="another seed: other crops, beside those that are there")
+    c.add_argument(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        default=["train"],
+        help="Cut crops from these parts of COCO; of val, every seventh photo is left out (default: train).",
+    )
+    c.add_argument("--photos", nargs="+", default=[], metavar="FOLDER", help="Cut crops from the photos of these folders too, which have no labels.")
+    about = "Ask this network (default: human-pose-estimation-0001)."
+    pose_archs = [name for name, row in ARCHS.items() if row.task == "pose"]
+    c.add_argument("--teacher", default="human-pose-estimation-0001", choices=pose_archs, help=about)
+    c.add_argument(
+        "--teacher_weights", metavar="FILE", help="Read the teacher's weights from this .xml or .npz (default: those that ship, or were fetched)."
+    )
+    c.add_argument("--count", type=cli.positive_int, default=7000, help="Cut so many crops (default: 7000).")
+    c.add_argument("--side", type=cli.stride_multiple, default=384, help="Cut crops of this side, pixels (default: 384).")
+    c.add_argument(
+        "--seed",
+        type=partial(cli.whole_number, least=0),
+        default=0,
+        help="Choose the crops by this number; another one cuts other crops, beside those that are there (default: 0).",
+    )
     c.set_defaults(work=make_crops)
-    t = commands.add_parser("train", help="train on the crops")
-    t.add_argument("folder", metavar="FOLDER", help="of crops")
-    t.add_argument("state", metavar="STATE", help="a file, for --resume and distil.export")
-    t.add_argument("--arch", default="lightposenet", choices=[name for name in OURS if ARCHS[name].task == "pose"], help="(default: lightposenet)")
-    t.add_argument("--cells", type=cli.positive_int, default=CELLS, help=f"of the maps in a batch (default: {CELLS})")
+    t = commands.add_parser("train", help="Train on the crops.")
+    t.add_argument("folder", metavar="FOLDER", help="The folder of crops.")
+    t.add_argument("state", metavar="STATE", help="The file in which the training is kept, for --resume and distil.export.")
+    t.add_argument(
+        "--arch",
+        default="lightposenet",
+        choices=[name for name in OURS if ARCHS[name].task == "pose"],
+        help="Train this network (default: lightposenet).",
+    )
+    t.add_argument(
+        "--cells",
+        type=cli.positive_int,
+        default=CELLS,
+        help=f"Put crops with so many cells of maps into a batch; fewer need less memory (default: {CELLS}).",
+    )
     shared.add_training_options(t, RATE)
     t.set_defaults(work=train)
     return p

@@ -16,8 +16,8 @@ from models.weights import check_finite, write_weights
 
 def parser():
     p = cli.Parser(prog="python -m distil.export", description=__doc__)
-    p.add_argument("state", metavar="STATE", help="of python -m distil.body train, or distil.points train")
-    p.add_argument("target", metavar="WEIGHTS.npz")
+    p.add_argument("state", metavar="STATE", help="The file in which python -m distil.body train, or distil.points train, keeps a training.")
+    p.add_argument("target", metavar="WEIGHTS.npz", help="The file to write.")
     return p
 
 

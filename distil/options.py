@@ -44,16 +44,22 @@ def training_options(options) -> Training:
 
 def add_training_options(parser, rate):
     """--total, --minutes, --resume, --start, the widths, and what the machine can do."""
-    parser.add_argument("--total", type=minutes, required=True, metavar="MINUTES", help="of the whole training, along which the rate falls")
-    parser.add_argument("--minutes", type=minutes, default=1e6, metavar="MINUTES", help="of this call at most; --resume does the rest later")
-    parser.add_argument("--resume", action="store_true", help="go on from STATE")
-    parser.add_argument("--start", metavar="WEIGHTS.npz", help="begin with these weights, of this network or of a narrower one")
-    parser.add_argument("--widths", type=widths, metavar="W,M,A,B", help="of a light network: between blocks, inside one, of the stem's two parts")
-    parser.add_argument("--rate", type=partial(cli.bounded_float, least=1e-9, most=1), default=rate, help=f"(default: {rate:g})")
-    parser.add_argument("--device", help="cpu or cuda (default: a GPU where there is one)")
-    parser.add_argument("--threads", type=partial(cli.whole_number, most=1024), metavar="N", help="of PyTorch (default: all cores)")
-    parser.add_argument("--steps", type=cli.positive_int, default=10**9, help="iterations of this call at most, for a trial")
-    parser.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0)
+    parser.add_argument(
+        "--total", type=minutes, required=True, metavar="MINUTES", help="Plan for a training of so many minutes, along which the rate falls."
+    )
+    parser.add_argument(
+        "--minutes", type=minutes, default=1e6, metavar="MINUTES", help="End this call after so many minutes; --resume does the rest later."
+    )
+    parser.add_argument("--resume", action="store_true", help="Go on from STATE.")
+    parser.add_argument("--start", metavar="WEIGHTS.npz", help="Begin with these weights, of this network or of a narrower one.")
+    parser.add_argument(
+        "--widths", type=widths, metavar="W,M,A,B", help="Give a light network these widths: between blocks, inside one, of the stem's two parts."
+    )
+    parser.add_argument("--rate", type=partial(cli.bounded_float, least=1e-9, most=1), default=rate, help=f"Learn at this rate (default: {rate:g}).")
+    parser.add_argument("--device", help="Train on cpu or cuda (default: a GPU where there is one).")
+    parser.add_argument("--threads", type=partial(cli.whole_number, most=1024), metavar="N", help="Let PyTorch use N threads (default: all cores).")
+    parser.add_argument("--steps", type=cli.positive_int, default=10**9, help="End this call after so many iterations, for a trial.")
+    parser.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, help="Begin weights and order by this number (default: 0).")
 
 
 def widths(text) -> tuple:

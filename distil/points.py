@@ -36,20 +36,30 @@ NOBODY = 0.1  # crops without a face or hand, for each crop with one
 def parser():
     p = cli.Parser(prog="python -m distil.points", description=__doc__)
     commands = p.add_subparsers(required=True, metavar="COMMAND")
-    c = commands.add_parser("crops", help="crops of faces or hands, and where the teacher sees their points")
-    t = commands.add_parser("train", help="train on the crops")
+    c = commands.add_parser("crops", help="Cut crops of faces or hands, and write where the teacher sees their points.")
+    t = commands.add_parser("train", help="Train on the crops.")
     for command in (c, t):
-        command.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="face or hand")
-        command.add_argument("pack", metavar="PACK", help="the .npz of the crops")
+        command.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="What the crops show, face or hand.")
+        command.add_argument("pack", metavar="PACK", help="The .npz of the crops.")
     cli.add_coco_dir(c)
-    c.add_argument("--splits", nargs="+", choices=SPLITS, default=["train"], help="of COCO (default: train); of val, every seventh photo is left out")
-    c.add_argument("--dev", action="store_true", help="instead, crops of those photos of val that are never trained on")
-    c.add_argument("--count", type=cli.positive_int, default=10**9, help="crops at most")
-    c.add_argument("--min_box", type=cli.positive_int, default=MIN_BOX, metavar="PIXELS", help=f"side of a box at least (default: {MIN_BOX})")
-    c.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0)
+    c.add_argument(
+        "--splits",
+        nargs="+",
+        choices=SPLITS,
+        default=["train"],
+        help="Cut crops from these parts of COCO; of val, every seventh photo is left out (default: train).",
+    )
+    c.add_argument("--dev", action="store_true", help="Cut crops from those photos of val that are never trained on, instead.")
+    c.add_argument("--count", type=cli.positive_int, default=10**9, help="Cut so many crops at most (default: all).")
+    c.add_argument(
+        "--min_box", type=cli.positive_int, default=MIN_BOX, metavar="PIXELS", help=f"Leave out boxes whose side is smaller (default: {MIN_BOX})."
+    )
+    c.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, help="Choose the crops by this number (default: 0).")
     c.set_defaults(work=make_pack)
-    t.add_argument("state", metavar="STATE", help="a file, for --resume and distil.export")
-    t.add_argument("--batch", type=cli.positive_int, default=BATCH, help=f"crops (default: {BATCH})")
+    t.add_argument("state", metavar="STATE", help="The file in which the training is kept, for --resume and distil.export.")
+    t.add_argument(
+        "--batch", type=cli.positive_int, default=BATCH, help=f"Put so many crops into a batch; fewer need less memory (default: {BATCH})."
+    )
     shared.add_training_options(t, RATE)
     t.set_defaults(work=train)
     return p

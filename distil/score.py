@@ -28,10 +28,10 @@ THRESHOLDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 def parser():
     p = cli.Parser(prog="python -m distil.score", description=__doc__)
-    p.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="face or hand")
-    p.add_argument("pack", metavar="PACK", help="crops of photos that were not trained on")
-    p.add_argument("--weights", metavar="FILE", help="an .npz, or an .xml of OpenVINO (default: those that ship)")
-    p.add_argument("--nobody", metavar="PACK", help="another pack, of which the crops without a face or hand are looked at")
+    p.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="What the crops show, face or hand.")
+    p.add_argument("pack", metavar="PACK", help="The .npz of crops of photos that were not trained on.")
+    p.add_argument("--weights", metavar="FILE", help="Score these weights, an .npz or an .xml of OpenVINO (default: those that ship).")
+    p.add_argument("--nobody", metavar="PACK", help="Look at the crops without a face or hand of another pack, too.")
     cli.add_openvino_options(p)
     return p
 

@@ -64,9 +64,11 @@ def open_net(
         if from_npz:
             model, outputs = build_model(row.network, read_weights(weights, shapes_of(arch), other_shapes(arch)), arch), row.network.outputs
         else:
-            from engines.openvino_ir import read_model
+            from engines.openvino_ir import check_recognised, read_model
 
             model, outputs, row = read_model(arch, row, weights, bin)
+            if scale is None and offset is None:  # who says how it is fed knows what it is
+                check_recognised(arch, model, weights)
         net = OpenVinoNet(model, outputs, "CPU" if device is None else device, precision, threads, cache_dir, **hints)
     net.name, net.precision = arch, precision
     net.arch = row._replace(scale=row.scale if scale is None else scale, offset=row.offset if offset is None else offset)

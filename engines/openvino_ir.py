@@ -10,6 +10,7 @@ from engines.openvino_net import build_model
 from entity import STRIDE
 from errors import InputError
 from files import open_binary, read_bytes
+from models import ARCHS, recognise
 from models.layers import INPUT, Output
 from silence import quiet
 
@@ -103,6 +104,15 @@ def _understand(arch, row, path, model):
         raise InputError(f"network {path}: expected pictures of 3 channels in {row.layout} and maps, got {got}; this is another network") from None
     outputs = _find_outputs(model, row, facts, arch, path)
     return model, outputs, row._replace(**{key: _number(facts, f"input_{key}", getattr(row, key), path) for key in ("scale", "offset")})
+
+
+def check_recognised(arch, model, path):
+    """Raise InputError for the model of a file that does not say what it is, has maps of the right number of channels, and is recognised as
+    another network than `arch`: it would find nobody, for pictures are fed to it otherwise.
+    """
+    known = () if _facts(model) else recognise(ARCHS[arch].task, path, {name for port in model.outputs for name in port.names})
+    if known and arch not in known:
+        raise InputError(f"network {path}: this is {' or '.join(known)}, expected {arch}; name that network, or another file")
 
 
 def _number(facts, key, default, path) -> float:

@@ -189,7 +189,7 @@ def to_poses(keypoints):
     points = np.reshape(np.asarray(keypoints, np.float64), (-1, N_KEYPOINTS, 3))
     poses = np.zeros((len(points), N_JOINTS, 3))
     poses[:, list(COCO_JOINTS)] = np.where(points[..., 2:] > 0, points, 0)
-    shoulders = poses[:, [Joint.RightShoulder, Joint.LeftShoulder]]  # (n, 2, 3)
+    shoulders = poses[:, [Joint.right_shoulder, Joint.left_shoulder]]  # (n, 2, 3)
     necks = np.concatenate([shoulders[..., :2].mean(1), shoulders[..., 2:].min(1)], axis=1)
-    poses[:, Joint.Neck] = np.where(necks[:, 2:] > 0, necks, 0)
+    poses[:, Joint.neck] = np.where(necks[:, 2:] > 0, necks, 0)
     return poses

@@ -23,10 +23,28 @@ def line_width(pose, size_wh) -> int:
     return max(1, round(max(short / 400, min(short / 110, extent / 40))))
 
 
-def draw_people(image, persons):
+def number_of(person) -> str:
+    """A label: the person's number, where it has one."""
+    return "" if person.number is None else str(person.number)
+
+
+def number_and_rank(person) -> str:
+    """A label: "3: 0.81", or "0.81" where it has no number."""
+    return f"{person.number}: {person.rank:.2f}" if person.number is not None else f"{person.rank:.2f}"
+
+
+def blurred(image):
+    """A copy of the picture (H, W, 3) uint8 in which details are gone: a Gaussian of a 30th of its short side."""
+    return cv2.GaussianBlur(image, (0, 0), min(image.shape[:2]) / 30)
+
+
+BACKGROUNDS = {"photo": np.copy, "black": np.zeros_like, "blurred": blurred}  # --background: what is drawn on
+
+
+def draw_people(image, persons, label=number_of):
     """A copy of the picture (H, W, 3) uint8 with what was found of the persons (keypoints.whole.WholePerson), in pixels of the picture.
 
-    Skeletons, smoothed where they were; faces and hands with their boxes; numbers.
+    Skeletons, smoothed where they were; faces and hands with their boxes; above each person its label: a WholePerson -> text, "" for none.
     """
     canvas = np.ascontiguousarray(image).copy()
     for person in persons:
@@ -36,8 +54,8 @@ def draw_people(image, persons):
             _draw_points(canvas, part.keypoints, PART_LINES[name], part.box)
             if part.box is not None:
                 _draw_box(canvas, part.box)
-        if person.number is not None:
-            _draw_number(canvas, person)
+        if person.box is not None and label(person):
+            _draw_label(canvas, person, label(person))
     return canvas
 
 
@@ -69,10 +87,13 @@ def make_headings(texts, width):
     return strip
 
 
-def draw_heatmaps(image, heatmaps):
-    """A copy of the picture with the joints' heatmaps (19, h, w) over it, each in its joint's colour; brightest where they are 1."""
+def draw_heatmaps(image, heatmaps, covered_wh=None):
+    """A copy of the picture with the joints' heatmaps (19, h, w) over it, each in its joint's colour; brightest where they are 1.
+
+    covered_wh: how much of the plane they cover from the picture's corner on, in its pixels; None: the picture.
+    """
     light = np.einsum("jyx,jc->yxc", heatmaps[:N_JOINTS], np.array(JOINT_COLORS, np.float32))
-    return _add_light(image, light)
+    return _add_light(image, light, covered_wh)
 
 
 def draw_pafs(image, pafs):
@@ -97,13 +118,17 @@ def draw_mask(image, mask):
     return np.where(ignored, image // 3 + np.array([0, 0, 90], np.uint8), image)
 
 
-def _add_light(image, light):
-    return np.clip(image * 0.5 + _enlarge(light.astype(np.float32), image), 0, 255).astype(np.uint8)
+def _add_light(image, light, covered_wh=None):
+    return np.clip(image * 0.5 + _enlarge(light.astype(np.float32), image, covered_wh), 0, 255).astype(np.uint8)
 
 
-def _enlarge(cells, image):
-    """Maps as large as the picture, each cell a square: what one sees is what the network is taught."""
-    return cv2.resize(cells, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_NEAREST)
+def _enlarge(cells, image, covered_wh=None):
+    """Maps as large as the picture, each cell a square: what one sees is what the network is taught, and says."""
+    height, width = image.shape[:2]
+    covered_wh = (
+        (width, height) if covered_wh is None else tuple(max(round(float(c)), side) for c, side in zip(covered_wh, (width, height), strict=True))
+    )
+    return cv2.resize(cells, covered_wh, interpolation=cv2.INTER_NEAREST)[:height, :width]
 
 
 def draw_face(image, keypoints):
@@ -156,10 +181,11 @@ def _draw_box(canvas, box):
     cv2.rectangle(canvas, (left, top), (right - 1, bottom - 1), BOX_COLOR, max(1, round(min(canvas.shape[:2]) / 400)))
 
 
-def _draw_number(canvas, person):
-    """Above the head, in a colour of its own for each number."""
+def _draw_label(canvas, person, text):
+    """Above the head, in a colour of its own for each number; white without one."""
     left, top, right, _ = person.box
-    _draw_text(canvas, str(person.number), (left + right) / 2, top, 0.5, JOINT_COLORS[7 * person.number % len(JOINT_COLORS)])
+    color = BOX_COLOR if person.number is None else JOINT_COLORS[7 * person.number % len(JOINT_COLORS)]
+    _draw_text(canvas, text, (left + right) / 2, top, 0.5, color)
 
 
 def _draw_text(canvas, text, x, y, share, color):

@@ -59,6 +59,12 @@ def crop(image, box):
     return result
 
 
+def check_net(net, detector):
+    """Raise InputError where what a detector (its name) is given as its network cannot be called."""
+    if not callable(net):
+        raise InputError(f"{detector} expects a network, for example engines.open_net(...), got {net!r}; open one first")
+
+
 def check_maps(*maps):
     """Raise InputError if a network answered numbers that are none."""
     with np.errstate(all="ignore"):

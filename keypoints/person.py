@@ -26,7 +26,7 @@ def face_box(pose, unit):
 
     A box may reach outside the picture.
     """
-    nose_x, nose_y, found = pose[Joint.Nose]
+    nose_x, nose_y, found = pose[Joint.nose]
     if not found or unit <= 0:
         return None
     return _box(nose_x - unit, nose_y - 1.2 * unit, nose_x + unit, nose_y + 0.8 * unit)
@@ -47,8 +47,8 @@ def hand_box(pose, unit, wrist, elbow):
 def hand_boxes(pose, unit) -> dict:
     """{"left": box or None, "right": box or None}."""
     return {
-        "left": hand_box(pose, unit, Joint.LeftHand, Joint.LeftElbow),
-        "right": hand_box(pose, unit, Joint.RightHand, Joint.RightElbow),
+        "left": hand_box(pose, unit, Joint.left_wrist, Joint.left_elbow),
+        "right": hand_box(pose, unit, Joint.right_wrist, Joint.right_elbow),
     }
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from entity import FACE_PEAK_THRESH
-from keypoints.image import check_maps, normalise, resize
+from keypoints.image import check_maps, check_net, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
 
 INPUT_SIZE = 368  # pixels: the side of the input of a network that has no row; a crop is stretched to it
@@ -19,7 +19,9 @@ class PointDetector:
 
     def __init__(self, net, threshold=None):
         """net: x (N, 3, S, S) float32 -> (heatmaps (N, points + 1, S/8, S/8),), background last; its row `net.arch`, where it has one,
-        says S and how pictures are normalised. threshold: a point's peak is above it; None for the network's own."""
+        says S and how pictures are normalised. threshold: a point's peak is above it; None for the network's own. Raises InputError
+        for what is no network."""
+        check_net(net, type(self).__name__)
         arch = getattr(net, "arch", None)
         self.net = net
         self.scale, self.offset, side = (arch.scale, arch.offset, arch.input_size) if arch else (1 / 256, -0.5, INPUT_SIZE)
@@ -36,6 +38,11 @@ class PointDetector:
     def name(self):
         """Of the network, as in ARCHS; None where it has none."""
         return getattr(self.net, "name", None)
+
+    @property
+    def networks(self):
+        """The names of all networks that are run."""
+        return (self.name,)
 
     @property
     def compile_seconds(self):
@@ -67,7 +74,8 @@ class PointDetector:
         for image in images:
             yield image, self.detect(image)
 
-    def describe(self, keypoints) -> str:
+    def describe(self, persons) -> str:
+        keypoints = np.concatenate([part.keypoints for person in persons for part in person.parts.values()])
         return f"{np.isfinite(keypoints[:, 0]).sum()} of {len(keypoints)} points"
 
 

@@ -63,6 +63,12 @@ def persons_of(people) -> list:
     return sorted(persons, key=lambda person: -person.rank)
 
 
+def best_of(persons, threshold=0.0, most=None) -> list:
+    """Those of the persons whose rank is `threshold` at least, and of these the `most` highest (None: all), the highest rank first."""
+    kept = sorted((person for person in persons if person.rank >= threshold), key=lambda person: -person.rank)
+    return kept[:most]
+
+
 def person_of_part(name, keypoints) -> WholePerson:
     """A picture filled by one face or hand (name of PARTS) as a person without a pose; the score is the mean confidence of the points found."""
     found = np.isfinite(keypoints[:, 2])

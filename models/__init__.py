@@ -24,6 +24,7 @@ class Arch(NamedTuple):
     quantised: Path | None = None  # the weights that ship, in INT8, as an .xml: for CPUs that gain from it
     layout: str = "NCHW"  # of a network of others
     heatmaps_first: bool = False  # of a network of others with one output of 57 channels
+    output_names: tuple = ()  # of a network of others: what its file calls its outputs
     point_thresh: float = FACE_PEAK_THRESH  # a face's or hand's point whose peak is lower is left out
     sure: float = 0.0  # the share of a face's or hand's points that must be found: with fewer there is none
     input_size: int = 368  # pixels: the side of a face's or hand's crop, the usual short side of a photo
@@ -55,8 +56,12 @@ ARCHS = {
     "handnet": Arch("hand", "HandNet", scale=1 / 256, fetched=MODELS / "handnet.npz"),
     "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), **LIGHT_POINTS),
     "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), **LIGHT_POINTS),
-    "human-pose-estimation-0001": Arch("pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml"),  # Open Model Zoo
-    "mobilenet_v2_small": Arch("pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True),  # tf-pose-estimation
+    "human-pose-estimation-0001": Arch(  # Open Model Zoo
+        "pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml", output_names=("Mconv7_stage2_L1", "Mconv7_stage2_L2")
+    ),
+    "mobilenet_v2_small": Arch(  # tf-pose-estimation
+        "pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True, output_names=("Openpose/concat_stage7",)
+    ),
 }
 FETCH_LIGHT = './getModels.sh --light fetches human-pose-estimation-0001 (README, "Weights")'
 FETCH = {  # how a user gets weights that do not ship
@@ -92,6 +97,20 @@ def choose(task, weights=None) -> str:
         layers = set()
     names = [name for name in names_of(task) if ARCHS[name].table]
     return next((name for name in names if layers == set(shapes_of(name))), names[0])
+
+
+def names_of_outputs(arch) -> set:
+    """What a file of this network of ARCHS calls its outputs."""
+    row = ARCHS[arch]
+    return {output.layer for output in row.network.outputs} if row.table else set(row.output_names)
+
+
+def recognise(task, path, outputs) -> tuple:
+    """The networks for a task that a file may hold which does not say so: those whose outputs are called as its are (`outputs`, a set of names),
+    and where there is none, the one whose name its own (`path`) begins with; () for a network that nobody knows.
+    """
+    names, stem = names_of(task), Path(path).stem.lower()
+    return tuple(name for name in names if names_of_outputs(name) <= outputs) or tuple(name for name in names if stem.startswith(name))
 
 
 def shapes_of(arch) -> dict:

@@ -45,7 +45,7 @@ def look(path, detector) -> Seen:
     seconds["draw"] = time.perf_counter() - begin
     text = to_json_text(Path(path).name, (image.shape[1], image.shape[0]), arch=detector.name, **people_to_json(persons))
     times = table(["stage", "ms"], [[stage, f"{1000 * value:.1f}"] for stage, value in seconds.items()])
-    return Seen(drawn, text, f"<p>{escape(detector.describe(found))}</p>" + people_table(persons), times)
+    return Seen(drawn, text, f"<p>{escape(detector.describe(persons))}</p>" + people_table(persons), times)
 
 
 def people_table(persons) -> str:

@@ -24,9 +24,10 @@ def compact(document) -> str:
 
 
 def person_to_json(person) -> dict:
-    """A keypoints.whole.WholePerson as {"id", "score", "box", "keypoints", "smoothed", "face", "left_hand", "right_hand"}, without what it lacks."""
+    """A keypoints.whole.WholePerson as {"id", "score", "rank", "box", "keypoints", "smoothed", "face", "left_hand", "right_hand"}, as far as
+    it has them."""
     record = {} if person.number is None else {"id": person.number}
-    record |= {"score": round(person.score, 4), "box": _rounded(person.box)}
+    record |= {"score": round(person.score, 4), "rank": round(person.rank, 4), "box": _rounded(person.box)}
     if person.pose is not None:
         record["keypoints"] = points_to_json(person.keypoints)
     if person.smoothed is not None:
@@ -83,7 +84,7 @@ def body_25(keypoints):
     """keypoints (18, 3) -> (25, 3): OpenPose's BODY_25. The middle of the hips, where both were found, has the smaller confidence; no feet (NaN)."""
     points = np.full((25, 3), np.nan)
     points[:8], points[9:19] = keypoints[:8], keypoints[8:]
-    hips = keypoints[[Joint.RightWaist, Joint.LeftWaist]]
+    hips = keypoints[[Joint.right_hip, Joint.left_hip]]
     points[8] = *hips[:, :2].mean(0), hips[:, 2].min()
     return points
 
@@ -107,7 +108,7 @@ def to_openpose(persons, model="COCO") -> str:
 
 def csv_columns(parts, with_pose=True, smoothed=False) -> list:
     """The header of a table of people. parts: those of PARTS that are looked for."""
-    columns = ["frame", "image", "seconds", "person", "id", "score", "left", "top", "right", "bottom"]
+    columns = ["frame", "image", "seconds", "person", "id", "score", "rank", "left", "top", "right", "bottom"]
     if with_pose:
         columns += [f"{joint.name}_{axis}" for joint in Joint for axis in ("x", "y", "confidence")]
     if smoothed:
@@ -120,7 +121,8 @@ def to_csv(frame, persons, parts, with_pose=True, smoothed=False) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     for i, person in enumerate(persons):
-        row = [frame.number, frame.name, _rounded(frame.seconds), i, person.number, round(person.score, 4), *(_rounded(person.box) or [None] * 4)]
+        row = [frame.number, frame.name, _rounded(frame.seconds), i, person.number, round(person.score, 4), round(person.rank, 4)]
+        row += _rounded(person.box) or [None] * 4
         if with_pose:
             row += _cells(person.keypoints)
         if smoothed:

@@ -4,11 +4,12 @@
         status = work(PoseDetector(open_net("lightposenet")))
 
 A detector has detect(image) -> found, stream(images) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
-describe(found) -> text, `name` (of its network), `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last
-picture `seconds` {"network", "decode"} and `compile_seconds`.
+describe(persons) -> text, `name` (of its network), `networks` (names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`,
+and of the last picture `seconds` {"network", "decode"} and `compile_seconds`, with poses also `heatmaps` and `covered_wh`.
 """
 
 import sys
+import time
 from collections import deque
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from errors import InputError
 from files import STDIN, STDOUT, check_url, is_url
-from keypoints.draw import draw_people
+from keypoints.draw import BACKGROUNDS, draw_heatmaps, draw_people, number_and_rank, number_of
 from keypoints.track import Tracker
+from keypoints.whole import best_of
 from streams import outputs, results
 from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
@@ -88,15 +90,15 @@ def work_on_picture(path, image, wanted, detector) -> int:
     check_detector(wanted, detector)
     out, found = wanted.out, detector.detect(image)
     name = "stdin" if path == STDIN else str(path)
-    frame, persons = Frame(0, name, Path(name).stem, None, image), detector.persons(found)
-    drawn = draw_people(image, persons)
+    frame, persons = Frame(0, name, Path(name).stem, None, image), counted(wanted, detector.persons(found))
+    drawn = draw_wanted(wanted, detector, image, persons) if wanted.draws else None
     drawn_file = {out: results.encode_image(out, drawn)} if out is not None else {}
     contents = outputs.picture_files(wanted, detector, frame, persons) | drawn_file
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
-    parts = [detector.describe(found), *([str(out)] if out else [])]
-    timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s"
+    parts = [detector.describe(persons), *([str(out)] if out else [])]
+    timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s, {by(detector)}"
     others = [str(name) for name in contents if name != out]
     say = partial(print, file=sys.stderr if wanted.to_stdout else sys.stdout)
     say("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
@@ -105,6 +107,19 @@ def work_on_picture(path, image, wanted, detector) -> int:
     if wanted.show:
         show_picture(Path(out or path).name, drawn)
     return 0
+
+
+def counted(wanted, persons) -> list:
+    """Those of the persons that --threshold and --max_people let through."""
+    return best_of(persons, wanted.threshold, wanted.max_people) if wanted.threshold > 0 or wanted.max_people is not None else persons
+
+
+def draw_wanted(wanted, detector, image, persons):
+    """A picture of the persons whom the detector has just found in the image."""
+    canvas = BACKGROUNDS[wanted.background](image)
+    if wanted.heatmaps:
+        canvas = draw_heatmaps(canvas, detector.heatmaps, detector.covered_wh)
+    return draw_people(canvas, persons, number_and_rank if wanted.labels else number_of)
 
 
 def skipped_lines(persons) -> list:
@@ -128,23 +143,21 @@ def work_on_frames(source, wanted, note, detector) -> int:
         window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None
         tracker = Tracker(wanted.smooth) if wanted.track or wanted.smooth else None
         counts = dict.fromkeys(("frames", "people", "skipped"), 0)
-        failed = False
+        failed, begin = False, time.perf_counter()
         try:
-            draws = wanted.show or wanted.out is not None
-            work(source, detector, opened, tracker, window, counts, draws, say if wanted.verbose else None)
+            work(source, detector, opened, tracker, window, counts, wanted)
         except InputError:
             failed = True
             raise
         finally:
             if counts["frames"] or (not failed and (counts["skipped"] or not source.failures)):
-                say_done(source, counts, wanted, tracker, detector.has_pose)
+                say_done(source, counts, wanted, tracker, detector, time.perf_counter() - begin)
     report_left_out(source, wanted.prog)
     return report_failures(source, wanted.prog)
 
 
-def work(source, detector, opened, tracker, window, counts, draws, say=None):
-    """The loop. counts: how many "frames", "people" and frames "skipped" there were, kept up to date.
-    say: takes a line on each part that was not looked for."""
+def work(source, detector, opened, tracker, window, counts, wanted):
+    """The loop. counts: how many "frames", "people" and frames "skipped" there were, kept up to date."""
 
     def skip(frame):
         done = bool(opened) and all(sink.has(frame) for sink in opened)
@@ -154,24 +167,42 @@ def work(source, detector, opened, tracker, window, counts, draws, say=None):
     from tqdm import tqdm
 
     # The bar waits a second, so that what goes wrong at once is one line.
-    bar = tqdm(total=len(source) or None, unit="frame", delay=1, mininterval=0.5 if sys.stderr.isatty() else 30)
+    bar = tqdm(total=len(source) or None, unit=unit_of(source), delay=1, mininterval=0.5 if sys.stderr.isatty() else 30)
     with bar, closing(detect_frames(source, detector, skip)) as answers:
+        begin = time.perf_counter()
         for frame, found in answers:
-            persons = detector.persons(found)
+            persons = counted(wanted, detector.persons(found))
             if tracker is not None:
                 persons = tracker.update(persons, frame.number / DEFAULT_RATE if frame.seconds is None else frame.seconds)
-            drawn = draw_people(frame.image, persons) if draws else None
+            drawn = draw_wanted(wanted, detector, frame.image, persons) if wanted.draws else None
             with undivided():  # all files have the frame, or none
                 for sink in opened:
                     if not sink.has(frame):
                         sink.write(frame, persons, drawn)
                 counts["frames"] += 1
                 counts["people"] += len(persons)
-            for line in skipped_lines(persons) if say else []:
-                say(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}")
+            if wanted.verbose:
+                end = time.perf_counter()
+                lines = [f"{detector.describe(persons)}, {1000 * (end - begin):.0f} ms", *skipped_lines(persons)]
+                say_frame(bar, frame, lines, sys.stderr if wanted.to_stdout else sys.stdout)
+                begin = end
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
             if window is not None and not window.show(frame, drawn):
                 break
+
+
+def say_frame(bar, frame, lines, stream):
+    """Lines about a picture or a frame, beside the bar, on stdout or stderr."""
+    for line in lines:
+        bar.write(f"{frame.name if frame.seconds is None else f'frame {frame.number}'}: {line}", file=stream)
+
+
+def by(detector) -> str:
+    return f"by {', '.join(detector.networks)}"
+
+
+def unit_of(source) -> str:
+    return "frame" if source.is_video else "picture"
 
 
 def detect_frames(source, detector, skip):
@@ -193,10 +224,10 @@ def detect_frames(source, detector, skip):
             yield waiting.popleft(), found
 
 
-def say_done(source, counts, wanted, tracker, has_pose):
+def say_done(source, counts, wanted, tracker, detector, seconds):
     """One line on stdout, also after an interruption."""
-    people = "" if not has_pose else "person " if counts["people"] == 1 else "people "
-    unit = "frame" if source.is_video else "picture"
+    people = "" if not detector.has_pose else "person " if counts["people"] == 1 else "people "
+    unit = unit_of(source)
     parts = [f"{counts['frames']} {unit}{'' if counts['frames'] == 1 else 's'}", f"{counts['people']} {people}found"]
     if tracker is not None:
         parts.append(f"{tracker.n_numbers} identities")
@@ -207,7 +238,9 @@ def say_done(source, counts, wanted, tracker, has_pose):
     if getattr(source, "left_out", ()):
         parts.append(f"{len(source.left_out)} left out")
     written = [str(name) for name in wanted.named if name != STDOUT]
-    print("; ".join([", ".join(parts), *([", ".join(written)] if written else [])]), file=sys.stderr if wanted.to_stdout else sys.stdout)
+    took = f"{seconds:.1f} s, {counts['frames'] / seconds:.1f} {unit}s per second, {by(detector)}"
+    said = "; ".join([", ".join(parts), *([", ".join(written)] if written else []), took])
+    print(said, file=sys.stderr if wanted.to_stdout else sys.stdout)
 
 
 def report_left_out(source, prog):

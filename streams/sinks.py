@@ -8,6 +8,7 @@ import csv
 import json
 from pathlib import Path
 
+from errors import InputError
 from files import make_folder, read_bytes
 from parts import clear_once
 from streams.formats import compact, csv_columns, to_coco, to_csv, to_json_line, to_openpose
@@ -71,7 +72,7 @@ class Table:
         if resume:
             data = read_bytes(path, "results")
             if not (data.startswith(header) or header.startswith(data)):
-                raise not_ours("--csv", path, "its first line")
+                raise _other_columns(path, data) or not_ours("--csv", path, "its first line")
             try:
                 kept, rows = whole_rows(data)
                 for row in rows:
@@ -243,6 +244,14 @@ def is_there(path) -> bool:
     """Whether a file is; what a killed run has left beside it goes."""
     clear_once(path.parent)
     return path.exists()
+
+
+def _other_columns(path, data):
+    """What to raise for a table that was written before joints were called as COCO calls them; None for another one."""
+    if b",Nose_x," not in data.split(b"\n")[0]:
+        return None
+    was = "names its columns as an earlier version did (Nose_x, RightWaist_x)"
+    return InputError(f"--csv {path}: {was}, and today's are COCO's (nose_x, right_hip_x); name another file, or leave --resume out")
 
 
 def coco_ids(stems):

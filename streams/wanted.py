@@ -56,6 +56,12 @@ class Wanted:
     track: bool = False
     smooth: bool = False
     show: bool = False
+    threshold: float = 0.0  # people whose rank is lower are left out, of everything
+    max_people: int | None = None  # in one picture: those with the highest ranks; None: all
+    no_draw: bool = False
+    labels: bool = False  # drawn: number and rank above each person
+    heatmaps: bool = False  # drawn: what the network saw, below the people
+    background: str = "photo"  # of keypoints.draw.BACKGROUNDS: what is drawn on
     verbose: bool = False
     reads: dict = field(default_factory=dict)  # {option: file}: what else is read, weights for example, and must not be overwritten
     prog: str = "pipeline"  # who speaks: begins the lines on stderr, and the window's title
@@ -69,6 +75,11 @@ class Wanted:
     def to_stdout(self) -> bool:
         """Whether results go to stdout, so that nothing else may."""
         return STDOUT in self.named
+
+    @property
+    def draws(self) -> bool:
+        """Whether anything is drawn."""
+        return self.show or self.out is not None
 
     @property
     def out_kind(self):
@@ -110,12 +121,22 @@ def check(wanted, source):
         results.check_image_path(wanted.out)
     if not wanted.show and not wanted.named:
         raise InputError("nothing would be written: name --out (a folder, a video), --jsonl, --csv, --openpose_json or another file of results")
+    check_drawing(wanted)
     if wanted.resume and wanted.to_stdout:
         raise InputError("--resume cannot continue what went to stdout (-); name files")
     if wanted.resume and (kind == "video" or wanted.json):
         raise InputError("--resume cannot continue a video or --json; it is for --out FOLDER, --jsonl, --csv, --coco_results and --openpose_json")
     if wanted.resume and (wanted.track or wanted.smooth):
         raise InputError("--resume cannot continue --track and --smooth: the numbers would begin anew; run it from the beginning")
+
+
+def check_drawing(wanted):
+    """Raise InputError for options that contradict each other about drawing."""
+    if wanted.no_draw and wanted.draws:
+        raise InputError(f"--no_draw contradicts {'--out' if wanted.out is not None else '--show'}; leave one of them out")
+    for name, usual in (("labels", False), ("heatmaps", False), ("background", "photo")):
+        if getattr(wanted, name) != usual and not wanted.draws:
+            raise InputError(f"--{name} changes what is drawn, and nothing would be; name --out or --show, or leave it out")
 
 
 def is_for_one_picture(wanted, source) -> bool:
@@ -140,7 +161,7 @@ def check_frames(wanted, source, frames):
 
 def check_detector(wanted, detector):
     """Raise InputError where poses are asked for and the detector finds none."""
-    for name in ("track", "smooth", "coco_results"):
+    for name in ("track", "smooth", "coco_results", "heatmaps"):
         if getattr(wanted, name) and not detector.has_pose:
             raise InputError(f"--{name} is for poses, and {detector.name} finds none; leave it out")
 

@@ -208,9 +208,9 @@ def compare(options):
 
 def parser():
     p = cli.Parser(prog="compare_trackers", description=__doc__)
-    p.add_argument("arch", metavar="ARCH", help="a pose network")
-    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="its weights; may be left out for lightposenet")
-    p.add_argument("--video", metavar="FILE", help="the labelled video, video.avi of OpenPose's samples; without it only the cut-outs are scored")
+    p.add_argument("arch", metavar="ARCH", help="The pose network.")
+    p.add_argument("weights", nargs="?", metavar="WEIGHTS", help="The file of its weights (default: those that ship, or were fetched).")
+    p.add_argument("--video", metavar="FILE", help="Score the trackers on this labelled video too, video.avi of OpenPose's samples.")
     return p
 
 

@@ -75,7 +75,7 @@ def read_video(path) -> tuple:
 class FakeDetector:
     """As many people as the picture's number modulo 3, at places that say the number."""
 
-    name = "fake"
+    name, networks = "fake", ("fakenet",)
     parts, has_pose = (), True
     compile_seconds = 0.0
 
@@ -96,8 +96,8 @@ class FakeDetector:
     def persons(self, found):
         return found
 
-    def describe(self, found):
-        return f"{len(found)} people"
+    def describe(self, persons):
+        return f"{len(persons)} people"
 
 
 def fake_person(number, i) -> WholePerson:

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from conftest import assert_input_error
 
 from engines import open_net
+from engines.openvino_compat import ov
 from engines.openvino_ir import make_ir, save_ir
 from errors import InputError
 from models import ARCHS, shapes_of
@@ -41,3 +43,54 @@ def test_bytes_that_are_no_text(network, tmp_path, text, other):
         assert str(tmp_path / "net.xml") in str(error)  # noqa: PT017
     else:
         assert b"name" in text  # what a layer or the input is called does not matter
+
+
+# Files that do not say which network they hold
+
+
+def silent_file(path, names=("pafs", "maps")):
+    """A network with the outputs of a pose network, called so, that says nothing of itself."""
+    ops = ov.opset13
+    data = ops.parameter(ov.PartialShape([1, 3, 64, 64]), np.float32, name="data")
+    results = []
+    for name, channels in zip(names, (38, 19), strict=True):
+        maps = ops.convolution(data, ops.constant(np.zeros((channels, 3, 8, 8), np.float32)), [8, 8], [0, 0], [0, 0], [1, 1])
+        maps.output(0).set_names({name})
+        results.append(ops.result(maps))
+    ov.save_model(ov.Model(results, [data], "net"), path, compress_to_fp16=False)
+    return path
+
+
+OTHERS = ("Mconv7_stage2_L1", "Mconv7_stage2_L2")  # the outputs of human-pose-estimation-0001
+OURS = ("Mconv7_stage6_L1", "Mconv7_stage6_L2")  # of posenet
+
+
+@pytest.mark.parametrize(
+    ("arch", "name", "outputs", "what"),
+    [
+        ("posenet", "net.xml", OTHERS, "human-pose-estimation-0001"),
+        ("lightposenet", "net.xml", OURS, "posenet"),
+        ("human-pose-estimation-0001", "net.xml", OURS, "posenet"),
+        ("posenet", "human-pose-estimation-0001_fp16.xml", ("pafs", "maps"), "human-pose-estimation-0001"),
+    ],
+)
+def test_another_network_with_as_many_channels_is_refused(tmp_path, arch, name, outputs, what):
+    """It would be fed wrongly, and find nobody. Its outputs say which network it is, and where nobody knows them its name does."""
+    path = silent_file(tmp_path / name, outputs)
+    assert_input_error(lambda: open_net(arch, path), path, f"this is {what}", f"expected {arch}")
+
+
+@pytest.mark.parametrize(
+    ("arch", "name", "outputs"),
+    [
+        ("human-pose-estimation-0001", "net.xml", OTHERS),
+        ("posenet", "net.xml", OURS),
+        ("posenet", "human-pose-estimation-0001.xml", OURS),  # the outputs count for more than the name
+        ("posenet", "net.xml", ("pafs", "maps")),
+        ("human-pose-estimation-0001", "net.xml", ("pafs", "maps")),  # others of its kind
+        ("posenet", "posenet.xml", ("pafs", "maps")),
+    ],
+)
+def test_a_network_that_is_or_may_be_the_one_is_taken(tmp_path, arch, name, outputs):
+    net = open_net(arch, silent_file(tmp_path / name, outputs))
+    assert [maps.shape for maps in net(np.zeros((1, 3, 64, 64), np.float32))] == [(1, 38, 8, 8), (1, 19, 8, 8)]

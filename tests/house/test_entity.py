@@ -9,6 +9,26 @@ import entity
 from entity import EAR_LIMBS, JOINT_COLORS, LIMB_COLORS, LIMBS, N_JOINTS, N_LIMBS, Joint
 
 NAMES = [
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+]
+ORIGINAL_NAMES = [
     "Nose",
     "Neck",
     "RightShoulder",
@@ -27,6 +47,25 @@ NAMES = [
     "LeftEye",
     "RightEar",
     "LeftEar",
+]
+COCO_NAMES = [
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
 ]
 LIMB_NUMBERS = [
     "1-8",
@@ -53,7 +92,7 @@ LIMB_NUMBERS = [
 
 def mirrored(joint):
     name = joint.name
-    swap = {"Left": "Right", "Right": "Left"}
+    swap = {"left_": "right_", "right_": "left_"}
     side = next((side for side in swap if name.startswith(side)), None)
     return Joint[swap[side] + name.removeprefix(side)] if side else joint
 
@@ -63,6 +102,17 @@ def test_joints():
     assert [joint.name for joint in Joint] == NAMES
     assert [int(joint) for joint in Joint] == list(range(18))
     assert N_JOINTS == 18
+
+
+def test_coco_calls_its_joints_so():
+    """Results can be compared with COCO's labels word by word."""
+    assert [joint.name for joint in entity.COCO_JOINTS] == COCO_NAMES
+
+
+def test_the_original_names_are_aliases():
+    """Programs that say Joint.RightWaist go on working; what they write is COCO's word."""
+    assert [Joint[name] for name in ORIGINAL_NAMES] == list(Joint)
+    assert Joint.RightWaist.name == "right_hip"
 
 
 def test_limbs():

@@ -171,3 +171,14 @@ def test_every_requirement_has_a_range(name):
             assert re.fullmatch(r"[A-Za-z0-9-]+>=[0-9.]+,<[0-9.]+", requirement), requirement
             lower, upper = (tuple(map(int, number.split("."))) for number in re.findall(r"[<>]=?([0-9.]+)", requirement))
             assert lower < upper, requirement
+
+
+@needs_make
+def test_check_is_lint_and_files_that_are_there(tmp_path):
+    """None of them runs a script of its own for long: what it runs is what the Makefile names, and no name has gone."""
+    venv = tmp_path / "venv"
+    *before, last = dry_run("check", venv).splitlines()
+    assert f"{venv}/bin/python -m ruff check ." in before
+    words = last.removeprefix(f"{venv}/bin/python -m pytest ").split()
+    assert len(words) > 10
+    assert [word for word in words if not (ROOT / word).is_file()] == []

@@ -103,7 +103,7 @@ def test_the_table_of_mirrored_joints():
     for joint in Joint:
         other = Joint(FLIPPED_JOINTS[joint])
         assert FLIPPED_JOINTS[other] == joint
-        assert other.name == joint.name.replace("Right", "?").replace("Left", "Right").replace("?", "Left")
+        assert other.name == joint.name.replace("right", "?").replace("left", "right").replace("?", "left")
 
 
 def test_half_pixel_geometry():

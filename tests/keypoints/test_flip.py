@@ -20,7 +20,7 @@ def mirrored_poses(poses, width):
     """What a mirror makes of poses in a picture of this width: written without the table of joints."""
     result = np.zeros_like(poses)
     for joint in Joint:
-        name = joint.name.replace("Left", "*").replace("Right", "Left").replace("*", "Right")
+        name = joint.name.replace("left", "*").replace("right", "left").replace("*", "right")
         result[:, Joint[name]] = poses[:, joint]
     result[..., 0] = np.where(result[..., 2] > 0, width - 1 - result[..., 0], 0)
     return result

@@ -446,7 +446,7 @@ def test_peaks_must_exceed_the_heatmap_threshold():
 
 # Mirrors
 
-MIRRORED_JOINTS = [Joint[name.replace("Left", "?").replace("Right", "Left").replace("?", "Right")] for name in Joint.__members__]
+MIRRORED_JOINTS = [Joint[joint.name.replace("left", "?").replace("right", "left").replace("?", "right")] for joint in Joint]
 MIRRORED_LIMBS = [LIMBS.index((MIRRORED_JOINTS[a], MIRRORED_JOINTS[b])) for a, b in LIMBS]
 
 

@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, assert_refused, golden, run_script, seeded_weights
+from conftest import ROOT, assert_input_error, assert_refused, golden, run_script, seeded_weights
 from test_paf import enlarge_align_corners
 
 from face_detector import FaceDetector
@@ -15,6 +15,7 @@ from keypoints.labels import cell_centers
 from keypoints.peaks import find_maxima, smooth
 from keypoints.points import decode_points
 from models import ARCHS, shapes_of
+from pose_detector import PoseDetector
 
 
 @pytest.mark.parametrize("name", ["face_peaks", "hand_peaks_right", "hand_peaks_left"])
@@ -155,3 +156,10 @@ def test_missing_weights_say_how_to_get_them(script, arch, option):
 
 def test_a_crop_outside_the_picture_is_black():
     assert not crop(np.full((4, 4, 3), 255, np.uint8), (10, 10, 14, 12)).any()
+
+
+@pytest.mark.parametrize("detector", [FaceDetector, HandDetector, PoseDetector])
+@pytest.mark.parametrize("net", [None, "lightposenet"])
+def test_what_is_no_network_is_refused(detector, net):
+    """In words, when the detector is made, and not by an AttributeError when it is used."""
+    assert_input_error(lambda: detector(net), detector.__name__, "expects a network", repr(net), "open_net")

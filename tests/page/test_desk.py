@@ -78,7 +78,7 @@ def test_another_resolution_of_one_network_differs_where_people_are(detector):
 def test_the_map_of_one_joint_is_bright_at_that_joint(detector):
     image = cv2.imread(str(PEOPLE))
     poses, _ = detector(image)
-    heatmaps, pafs = pictures.overlays(PEOPLE, detector, "Nose")
+    heatmaps, pafs = pictures.overlays(PEOPLE, detector, "nose")
     light = heatmaps.astype(float).sum(2) - 0.5 * image.astype(float).sum(2)
     noses = np.round(poses[poses[:, 0, 2] > 0, 0, :2]).astype(int)
     assert len(noses) > 2

@@ -235,7 +235,7 @@ def test_faces(tmp_path, no_screen, facenet, way, named, capsys):
     assert lines
     for line in lines:
         (each,) = line["people"]
-        assert each.keys() == {"score", "box", "face"}
+        assert each.keys() == {"score", "rank", "box", "face"}
         left, top, right, bottom = each["face"]["box"]
         assert left < 200 < 250 < right  # the nose of the astronaut is at about (223, 110)
         assert top < 80 < 140 < bottom

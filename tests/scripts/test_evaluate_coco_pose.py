@@ -226,15 +226,15 @@ def test_keypoint_errors_of_a_case_made_by_hand():
     found[Joint.LeftFoot] = 0
     rows = {row["name"]: row for row in keypoint_errors([compare(labels, people_of([found]))])}
     assert list(rows) == [joint.name for joint in COCO_JOINTS]
-    kinds = {"Nose": "good", "LeftEye": "near", "RightEye": "near", "LeftEar": "far", "RightEar": "good", "LeftFoot": "missing"}
+    kinds = {"nose": "good", "left_eye": "near", "right_eye": "near", "left_ear": "far", "right_ear": "good", "left_ankle": "missing"}
     for name, kind in kinds.items():
         shares = {key: rows[name][key] for key in ("good", "near", "far", "missing", "unfound")}
         assert shares == {**dict.fromkeys(shares, 0), "unfound": 0.5, kind: 0.5}
         assert rows[name]["labelled"] == 2
-    assert (rows["RightFoot"]["labelled"], rows["RightFoot"]["unfound"], rows["RightFoot"]["distance"]) == (1, 1, None)
-    assert rows["Nose"]["distance"] == pytest.approx(moved(0, 0.51, area) / 80)
-    assert rows["RightEar"]["distance"] == 0
-    assert rows["LeftFoot"]["distance"] is None
+    assert (rows["right_ankle"]["labelled"], rows["right_ankle"]["unfound"], rows["right_ankle"]["distance"]) == (1, 1, None)
+    assert rows["nose"]["distance"] == pytest.approx(moved(0, 0.51, area) / 80)
+    assert rows["right_ear"]["distance"] == 0
+    assert rows["left_ankle"]["distance"] is None
 
 
 def test_keypoint_errors_of_nothing():

@@ -62,7 +62,7 @@ def test_json_line():
         "height": 48,
     }
     first, second = document["people"]
-    assert (first["id"], first["score"]) == (3, 1.2346)
+    assert (first["id"], first["score"], first["rank"]) == (3, 1.2346, round(1.23456 * (16 / 18) ** 0.25, 4))
     assert_points(first["keypoints"], whole.keypoints)
     assert first["keypoints"][Joint.LeftHand] is None
     assert first["smoothed"][Joint.LeftHand] is None
@@ -71,7 +71,7 @@ def test_json_line():
     assert_points(first["face"]["keypoints"], whole.parts["face"].keypoints)
     assert_points(first["right_hand"]["keypoints"], whole.parts["right_hand"].keypoints)
     assert "left_hand" not in first
-    assert second.keys() == {"score", "box", "keypoints"}
+    assert second.keys() == {"score", "rank", "box", "keypoints"}
 
 
 def test_box_is_around_all_that_was_found():
@@ -83,7 +83,7 @@ def test_box_is_around_all_that_was_found():
 
 def test_face_alone_has_no_pose():
     record = person_to_json(person_of_part("face", whole_person().parts["face"].keypoints))
-    assert record.keys() == {"score", "box", "face"}
+    assert record.keys() == {"score", "rank", "box", "face"}
     assert record["face"]["box"] is None
 
 

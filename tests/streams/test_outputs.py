@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import cv2
 import pytest
@@ -212,7 +213,7 @@ def test_unreadable_pictures_are_listed_at_the_end(place, capsys):
     (place / "in" / "c.jpg").write_bytes(b"")
     assert fake_main(["--input", "in", "--jsonl", "r"]) == 1
     printed = capsys.readouterr()
-    assert printed.out == "2 pictures, 1 person found; r\n"
+    assert re.fullmatch(r"2 pictures, 1 person found; r; [\d.]+ s, [\d.]+ pictures per second, by fakenet\n", printed.out)
     first, second, last = printed.err.splitlines()
     assert "aa.png" in first
     assert "c.jpg" in second

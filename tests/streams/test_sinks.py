@@ -49,7 +49,7 @@ def read_results(folder) -> dict:
     if (folder / "r.csv").exists():
         rows = list(csv.DictReader((folder / "r.csv").open()))
         assert all(None not in row and None not in row.values() for row in rows)
-        found["csv"] = sorted((row["frame"], row["person"], row["Nose_x"], row["image"]) for row in rows)
+        found["csv"] = sorted((row["frame"], row["person"], row["nose_x"], row["image"]) for row in rows)
     if (folder / "r.json").exists():
         found["coco"] = sorted(map(json.dumps, json.loads((folder / "r.json").read_text())))
     for name in ("op", "drawn"):
