@@ -47,15 +47,16 @@ def _shipped(name):
 # Measured on coco/ val (models/README.md): without these LightPoseNet finds as many people, and invents seven times as many.
 LIGHT_DECODING = Decoding(heatmap_peak_thresh=0.1, n_subset_limbs_thresh=5, subset_score_thresh=0.7, max_stretch=3)
 # Measured by distil/score.py (models/README.md): right points stay, and in crops without a face or hand next to nothing is drawn.
-LIGHT_POINTS = {"input_size": 192, "point_thresh": 0.4, "sure": 0.5}
+LIGHT_FACE = {"input_size": 192, "point_thresh": 0.4, "sure": 0.5}
+LIGHT_HAND = {"input_size": 192, "point_thresh": 0.45, "sure": 0.7}
 
 ARCHS = {
     "posenet": Arch("pose", "CocoPoseNet", fetched=MODELS / "coco_posenet.npz"),
     "lightposenet": Arch("pose", "LightPoseNet", decoding=LIGHT_DECODING, **_shipped("light_posenet")),
     "facenet": Arch("face", "FaceNet", scale=1 / 256, fetched=MODELS / "facenet.npz"),
     "handnet": Arch("hand", "HandNet", scale=1 / 256, fetched=MODELS / "handnet.npz"),
-    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), **LIGHT_POINTS),
-    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), **LIGHT_POINTS),
+    "lightfacenet": Arch("face", "LightFaceNet", scale=1 / 256, **_shipped("light_facenet"), **LIGHT_FACE),
+    "lighthandnet": Arch("hand", "LightHandNet", scale=1 / 256, **_shipped("light_handnet"), **LIGHT_HAND),
     "human-pose-estimation-0001": Arch(  # Open Model Zoo
         "pose", scale=1, offset=0, fetched=MODELS / "human-pose-estimation-0001.xml", output_names=("Mconv7_stage2_L1", "Mconv7_stage2_L2")
     ),
