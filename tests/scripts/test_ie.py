@@ -68,7 +68,7 @@ def test_ie_base_from_python_synchronous_and_not(files):
     second = engine.wait()["head2_out"]
     np.testing.assert_array_equal(engine.infer(x)["head2_out"], first)
     assert np.abs(first - second).max() > 1e-3
-    expected = np.concatenate(open_net("lightposenet")(x), axis=1)
+    expected = np.concatenate(open_net("lightposenet", LIGHT)(x), axis=1)
     np.testing.assert_allclose(first, expected, atol=1e-5)
 
 
