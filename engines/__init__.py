@@ -41,7 +41,7 @@ def open_net(
     if engine not in ("openvino", "chainer"):
         raise InputError(f"unknown engine {engine!r}: expected openvino or chainer")
     row = ARCHS[arch]
-    if weights is None and engine == "openvino" and takes_quantised(row, device, precision):
+    if weights is None and bin is None and engine == "openvino" and takes_quantised(row, device, precision):
         weights, precision = row.quantised, "int8"
     weights = row.at_hand if weights is None else weights
     if weights is None:

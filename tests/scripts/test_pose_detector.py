@@ -696,12 +696,27 @@ SIZES = [(736, 368), (723, 401), (301, 207), (401, 723), (1447, 803)]
 def test_known_poses_come_back_in_pixels_of_the_picture(size_wh):
     poses = known_people(size_wh, count=2 if size_wh[0] > size_wh[1] else 1)
     net = KnownNet(poses, size_wh)
-    found, scores = PoseDetector(net)(white(size_wh))
+    found, scores = PoseDetector(net, again=False)(white(size_wh))
     assert_same_people(found, poses, tolerance=0.02, offset=0.02)
     assert scores.shape == (len(poses),)
     ((width, height),) = net.shapes
     assert min(width, height) == 368
     assert net.inner_sizes == net.shapes  # the picture fills the input
+
+
+def test_people_too_large_for_the_network_are_found_by_a_second_look():
+    """A network that knows people in small inputs alone."""
+    size_wh = 736, 368
+    poses = known_people(size_wh)
+    net = KnownNet(poses, size_wh)
+
+    def knows_small_people(x):
+        pafs, heatmaps = net(x)
+        return (pafs, heatmaps) if min(x.shape[2:]) < 300 else (0 * pafs, 0 * heatmaps)
+
+    assert len(PoseDetector(knows_small_people, again=False)(white(size_wh))[0]) == 0
+    found, _ = PoseDetector(knows_small_people)(white(size_wh))
+    assert_same_people(found, poses)
 
 
 @pytest.mark.parametrize("size_wh", SIZES, ids="{0[0]}x{0[1]}".format)
