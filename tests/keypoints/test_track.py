@@ -371,14 +371,16 @@ def second_differences(lines, key, most_speed=0.01):
 def test_video_identities(video_lines):
     """About 8 to 12 people are in view at a time, and some come and go: those in the middle keep one number throughout.
 
-    Measured: 36 identities. Looser rules give fewer (24), of which more jump to another person, as the colour of the trunk shows.
+    Measured with the second weights of lightposenet, which find fewer fragments: 15 identities (36 with the first ones), of which three last for 172
+    frames and more, six for 100.
     """
     assert len(video_lines) == 205
     counts = Counter(each["id"] for line in video_lines for each in line["people"] if "id" in each)
     n_people, n_numbered = sum(len(line["people"]) for line in video_lines), sum(counts.values())
     assert n_numbered > 0.85 * n_people
-    assert len(counts) <= 40
-    assert sum(count >= 150 for count in counts.values()) >= 4
+    assert len(counts) <= 20
+    assert sum(count >= 150 for count in counts.values()) >= 3
+    assert sum(count >= 100 for count in counts.values()) >= 5
     for line in video_lines:
         numbers = [each["id"] for each in line["people"] if "id" in each]
         assert len(set(numbers)) == len(numbers)
