@@ -369,6 +369,8 @@ def test_write_weights_leaves_nothing_half_written(tmp_path):
     assert (tmp_path / "w.npz").read_bytes() == b"the old file"
 
 
-def test_write_weights_into_no_folder(tmp_path):
+def test_write_weights_where_no_folder_can_be(tmp_path):
+    """A folder that is missing is made; where a file stands in its place, there is none."""
+    write_weights(tmp_path / "new" / "w.npz", good_weights())
     with pytest.raises(InputError, match="cannot be written"):
-        write_weights(tmp_path / "none" / "w.npz", good_weights())
+        write_weights(tmp_path / "new" / "w.npz" / "w.npz", good_weights())
