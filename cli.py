@@ -129,13 +129,22 @@ def add_network(parser, task):
 WEIGHTS = (".npz", ".xml", ".onnx", ".pb", ".caffemodel")  # a word with such an ending names weights
 
 
+def holds_arrays(name) -> bool:
+    """Whether a file is an npz by its content, as training's model_iter_N are."""
+    try:
+        with open(name, "rb") as file:  # noqa: PTH123 - Path raises where a name is too long
+            return file.read(4) == b"PK\3\4"
+    except (OSError, ValueError):
+        return False
+
+
 def split_words(options):
     """Raise ArgumentTypeError for a word that is no network, no weights, and nothing that could be read; options.arch, weights, names are set."""
     from models import choose, names_of
 
     words, names = list(options.words), names_of(options.task)
     arch = words.pop(0) if words and words[0] in names else None
-    weights = words.pop(0) if words and words[0].lower().endswith(WEIGHTS) else None
+    weights = words.pop(0) if words and (words[0].lower().endswith(WEIGHTS) or holds_arrays(words[0])) else None
     for word in words:
         if not word:
             raise ArgumentTypeError("an empty name: name a network, its weights, or what is read")

@@ -85,6 +85,8 @@ class Remembered:
     def forget(self):
         try:
             self.path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            pass  # nothing can be there, and writing says so
         except OSError as error:
             raise InputError(f"{self.path}: is of an earlier run, and cannot be removed ({error.strerror}); choose another name") from None
 

@@ -112,7 +112,8 @@ def _check_numbers(path, arrays):
             is_number = array.dtype.kind in "fiu"
             if is_number and not np.isfinite(array.sum(dtype=np.float64)):
                 raise ValueError(name)
-            if name.endswith(("/v", "/avg_var", "/N", "elapsed_time", "previous_iteration")) and (not is_number or array.min() < 0):
+            is_variance = name.endswith("/v") and f"{name[:-1]}m" in arrays  # Adam's; SGD's v is a velocity, which has a sign
+            if (is_variance or name.endswith(("/avg_var", "/N", "elapsed_time", "previous_iteration"))) and (not is_number or array.min() < 0):
                 raise ValueError(name)
             if name in STEPS and (array.dtype.kind != "i" or array != iteration):
                 raise ValueError(name)

@@ -364,8 +364,9 @@ def test_full_disk_behind_the_options(pictures, tmp_path, name):
 
 @pytest.mark.parametrize("sink", [JsonLines, CocoResults, lambda path: Table(path, parts=())])
 def test_unwritable_file_is_one_line(tmp_path, sink):
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        sink(tmp_path / "gone" / "r")
+        sink(tmp_path / "file" / "r")
 
 
 # Folders
