@@ -345,7 +345,8 @@ def test_tracker_smooths_people_with_a_number():
 def video_lines(tmp_path_factory):
     path = tmp_path_factory.mktemp("video") / "r.jsonl"
     video = SHARED / "samples" / "video.avi"
-    assert pose_detector.main(["lightposenet", "--input", str(video), "--short_side", "256", "--smooth", "--jsonl", str(path)]) == 0
+    options = ["--short_side", "256", "--precision", "f32", "--smooth", "--jsonl", str(path)]
+    assert pose_detector.main(["lightposenet", "--input", str(video), *options]) == 0
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -371,15 +372,15 @@ def second_differences(lines, key, most_speed=0.01):
 def test_video_identities(video_lines):
     """About 8 to 12 people are in view at a time, and some come and go: those in the middle keep one number throughout.
 
-    Measured with the second weights of lightposenet, which find fewer fragments: 15 identities (36 with the first ones), of which three last for 172
-    frames and more, six for 100.
+    Measured with the second weights of lightposenet, which find fewer fragments, in f32: 16 identities (36 with the first weights), of which four
+    last for 157 frames and more, six for 110. In INT8 15, and the fourth lasts for 129.
     """
     assert len(video_lines) == 205
     counts = Counter(each["id"] for line in video_lines for each in line["people"] if "id" in each)
     n_people, n_numbered = sum(len(line["people"]) for line in video_lines), sum(counts.values())
     assert n_numbered > 0.85 * n_people
     assert len(counts) <= 20
-    assert sum(count >= 150 for count in counts.values()) >= 3
+    assert sum(count >= 150 for count in counts.values()) >= 4
     assert sum(count >= 100 for count in counts.values()) >= 5
     for line in video_lines:
         numbers = [each["id"] for each in line["people"] if "id" in each]
