@@ -19,7 +19,6 @@ from distil.hints import HINTS, add_outputs, weights_of
 from distil.photos import photos_of_coco, photos_of_folder
 from engines import open_net
 from errors import InputError
-from evaluation.coco import SPLITS
 from files import make_folder
 from models import ARCHS, OURS
 from streams.threads import read_ahead
@@ -37,14 +36,7 @@ def parser():
     commands = p.add_subparsers(required=True, metavar="COMMAND")
     c = commands.add_parser("crops", help="Cut crops of photos, and write what the teacher says of them.")
     c.add_argument("folder", metavar="FOLDER", help="Write the crops into this folder, 2.5 MB each.")
-    cli.add_coco_dir(c)
-    c.add_argument(
-        "--splits",
-        nargs="+",
-        choices=SPLITS,
-        default=["train"],
-        help="Cut crops from these parts of COCO; of val, every seventh photo is left out (default: train).",
-    )
+    shared.add_coco_options(c)
     c.add_argument("--photos", nargs="+", default=[], metavar="FOLDER", help="Cut crops from the photos of these folders too, which have no labels.")
     about = "Ask this network (default: human-pose-estimation-0001)."
     pose_archs = [name for name, row in ARCHS.items() if row.task == "pose"]

@@ -10,6 +10,7 @@ import numpy as np
 
 import cli
 from errors import InputError
+from evaluation.coco import SPLITS
 from files import check_path
 from models import ARCHS, shapes_of
 from models.layers import parameter_shapes
@@ -35,6 +36,13 @@ class Training(NamedTuple):
     threads: int | None
     steps: int
     seed: int
+
+
+def add_coco_options(parser):
+    """--coco_dir and --splits: the photos that crops are cut from."""
+    cli.add_coco_dir(parser)
+    about = "Cut crops from these parts of COCO; of val, every seventh photo is left out (default: train)."
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["train"], help=about)
 
 
 def training_options(options) -> Training:

@@ -22,7 +22,6 @@ from distil.photos import photos_of_coco
 from distil.point_views import point_view
 from distil.targets import point_maps
 from errors import InputError
-from evaluation.coco import SPLITS
 from files import check_path
 from models import ARCHS
 from streams.threads import read_ahead
@@ -41,14 +40,7 @@ def parser():
     for command in (c, t):
         command.add_argument("kind", choices=tuple(KINDS), metavar="KIND", help="What the crops show, face or hand.")
         command.add_argument("pack", metavar="PACK", help="The .npz of the crops.")
-    cli.add_coco_dir(c)
-    c.add_argument(
-        "--splits",
-        nargs="+",
-        choices=SPLITS,
-        default=["train"],
-        help="Cut crops from these parts of COCO; of val, every seventh photo is left out (default: train).",
-    )
+    shared.add_coco_options(c)
     c.add_argument("--dev", action="store_true", help="Cut crops from those photos of val that are never trained on, instead.")
     c.add_argument("--count", type=cli.positive_int, default=10**9, help="Cut so many crops at most (default: all).")
     c.add_argument(
