@@ -183,7 +183,7 @@ def test_interrupted_video_holds_what_was_done(tmp_path, number):
     assert all(abs(number_of(image) - i % 20) <= 1 for i, image in enumerate(images))  # coded twice, with loss
     assert len(images) == int(printed.split(" frames")[0])
     assert lines.read_text().count("\n") == len(images)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.jsonl", "out.mp4"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".out.jsonl.run", "in.mp4", "out.jsonl", "out.mp4"]
 
 
 def test_killed_run_leaves_the_old_video(tmp_path):
