@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md")))
+IN_FOLDERS = [path for path in ROOT.glob("*/README.md") if path.parent.name.isidentifier()]  # not in those of tools and environments
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *IN_FOLDERS))
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py") if "\ndef parser(" in path.read_text(encoding="utf-8"))
 SHELL = ("getModels.sh", "getData.sh")
 PLACES = ("data/", "tests/", "docs/", "distil/")  # what is named there is part of the project
