@@ -97,9 +97,9 @@ def work_on_picture(path, image, wanted, detector) -> int:
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
-    parts = [detector.describe(persons), *([str(out)] if out else [])]
+    parts = [detector.describe(persons), *([str(out)] if out and out != STDOUT else [])]
     timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s, {by(detector)}"
-    others = [str(name) for name in contents if name != out]
+    others = [str(name) for name in contents if name not in (out, STDOUT)]
     say = partial(print, file=sys.stderr if wanted.to_stdout else sys.stdout)
     say("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
     for line in skipped_lines(persons) if wanted.verbose else []:
@@ -166,8 +166,9 @@ def work(source, detector, opened, tracker, window, counts, wanted):
 
     from tqdm import tqdm
 
-    # The bar waits a second, so that what goes wrong at once is one line.
-    bar = tqdm(total=len(source) or None, unit=unit_of(source), delay=1, mininterval=0.5 if sys.stderr.isatty() else 30)
+    # The bar waits a second, so that what goes wrong at once is one line. With -v the lines show how far it is.
+    every = 0.5 if sys.stderr.isatty() else 30
+    bar = tqdm(total=len(source) or None, unit=unit_of(source), delay=1, mininterval=every, disable=wanted.verbose)
     with bar, closing(detect_frames(source, detector, skip)) as answers:
         begin = time.perf_counter()
         for frame, found in answers:

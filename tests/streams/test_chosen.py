@@ -249,6 +249,15 @@ def test_a_line_for_each_picture(place, capsys):
     assert float(match[2]) <= 50
 
 
+def test_lines_stand_in_the_bar_s_place(place, capsys):
+    """The bar comes after a second; with -v the lines say how far it is."""
+    write_video(place / "v.mp4", 3)
+    assert fake_main(["--input", "v.mp4", "--jsonl", "r", "-v"], seconds=0.6) == 0
+    assert capsys.readouterr().err == ""
+    assert fake_main(["--input", "v.mp4", "--jsonl", "r"], seconds=0.6) == 0
+    assert re.search("frame/s|s/frame", capsys.readouterr().err)
+
+
 def test_a_line_for_each_frame(place, capsys):
     write_video(place / "v.mp4", 3)
     assert fake_main(["--input", "v.mp4", "--jsonl", "r", "-v"]) == 0

@@ -227,9 +227,10 @@ def test_a_picture_through_pipes(tmp_path):
     drawn = piped(png, "--img", "-", "--out", "-")
     assert drawn.returncode == 0
     assert cv2.imdecode(np.frombuffer(drawn.stdout, np.uint8), cv2.IMREAD_COLOR).shape == picture(2).shape
-    assert b"2 people" in drawn.stderr
+    assert drawn.stderr.startswith(b"2 people; network ")
     numbers = piped(png, "--img", "-", "--json", "-")
     assert len(json.loads(numbers.stdout)["people"]) == 2
+    assert numbers.stderr.rstrip().endswith(b"by fakenet")
     assert not list(tmp_path.iterdir())
 
 
