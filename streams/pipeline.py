@@ -21,7 +21,7 @@ from files import STDIN, STDOUT, check_url, is_url
 from keypoints.draw import BACKGROUNDS, draw_heatmaps, draw_people, number_and_rank, number_of
 from keypoints.track import Tracker
 from keypoints.whole import best_of
-from streams import outputs, results
+from streams import outputs, records, results
 from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
 from streams.picture import read_image
@@ -135,6 +135,8 @@ def work_on_frames(source, wanted, note, detector) -> int:
     from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
 
     with ExitStack() as stack:
+        if not source.live:
+            records.check_same_run(wanted, detector)
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))

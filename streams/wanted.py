@@ -63,6 +63,7 @@ class Wanted:
     heatmaps: bool = False  # drawn: what the network saw, below the people
     background: str = "photo"  # of keypoints.draw.BACKGROUNDS: what is drawn on
     verbose: bool = False
+    settings: dict = field(default_factory=dict)  # {option: value}: what else decides the results; --resume goes on with the same alone
     reads: dict = field(default_factory=dict)  # {option: file}: what else is read, weights for example, and must not be overwritten
     prog: str = "pipeline"  # who speaks: begins the lines on stderr, and the window's title
 
