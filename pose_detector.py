@@ -82,16 +82,18 @@ class PoseDetector:
         self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
         return self._looked_again(image, people)
 
-    def stream(self, images):
+    def stream(self, images, ahead=iter):
         """Yield (image, People) for each of the images, in order, while the network already works on the next ones.
 
         images: (H, W, 3) uint8 BGR each, an iterable that may be endless; quickest where they have one size. For `precise` one at a time.
+        ahead: what runs the images, and what is made of them for the network, in a thread of its own: streams.threads.read_ahead.
         """
         if self.scales:
-            yield from ((image, self.detect(image)) for image in images)
+            with closing(ahead(image for image in images)) as images:
+                yield from ((image, self.detect(image)) for image in images)
             return
         inputs = ((image, self._input(resize(image, self._net_wh(image)))) for image in images)
-        with closing(self.net.stream(inputs)) as answers:
+        with closing(ahead(inputs)) as inputs, closing(self.net.stream(inputs)) as answers:
             for image, answer in answers:
                 people = self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
                 yield image, self._looked_again(image, people)
