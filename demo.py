@@ -77,9 +77,9 @@ class WholeBodyDetector:
         self.seconds = {key: sum(detector.seconds[key] for detector in self._detectors()) for key in self.seconds}
         return persons
 
-    def stream(self, images):
-        """Yield (image, persons) for each of the images, in order."""
-        with closing(self.pose.stream(images)) as answers:
+    def stream(self, images, ahead=iter):
+        """Yield (image, persons) for each of the images, in order. ahead: as PoseDetector's."""
+        with closing(self.pose.stream(images, ahead)) as answers:
             for image, people in answers:
                 yield image, self._with_parts(image, persons_of(people))
 

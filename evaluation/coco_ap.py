@@ -96,10 +96,10 @@ def detect_all(detector, images, folder) -> tuple:
     """
     ordered = sorted(images, key=lambda image: (image["width"], image["height"]))
     begin, prepared = time.perf_counter(), detector.net.compile_seconds
-    pictures = read_ahead(read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
+    pictures = (read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
     found = {}
     bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
-    with bar as progress, contextlib.closing(pictures), contextlib.closing(detector.stream(pictures)) as answers:
+    with bar as progress, contextlib.closing(detector.stream(pictures, read_ahead)) as answers:
         for image, (_, people) in zip(ordered, answers, strict=True):
             found[image["id"]] = people
             progress.update()

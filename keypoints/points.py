@@ -1,6 +1,7 @@
 """The points of faces and hands: one place for each map of a network that looks at a crop."""
 
 import time
+from contextlib import closing
 
 import numpy as np
 
@@ -69,10 +70,11 @@ class PointDetector:
             self.seconds["decode"] += time.perf_counter() - middle
         return results
 
-    def stream(self, images):
-        """Yield (image, keypoints) for each of the images, in order."""
-        for image in images:
-            yield image, self.detect(image)
+    def stream(self, images, ahead=iter):
+        """Yield (image, keypoints) for each of the images, in order. ahead: what runs the images in a thread, as streams.threads.read_ahead."""
+        with closing(ahead(image for image in images)) as images:
+            for image in images:
+                yield image, self.detect(image)
 
     def describe(self, persons) -> str:
         keypoints = np.concatenate([part.keypoints for person in persons for part in person.parts.values()])

@@ -89,7 +89,7 @@ class Writer:
     def write(self, image):
         """image (H, W, 3) uint8 BGR. Where the program has ended (a full disk), VideoFile finds out when the file is completed."""
         try:
-            self.process.stdin.write(image.tobytes())
+            self.process.stdin.write(image.data if image.flags.c_contiguous else image.tobytes())
         except (BrokenPipeError, ValueError):
             self.process.poll()
 

@@ -109,22 +109,20 @@ class Video:
     def frames(self, skip=lambda frame: False):
         stem, image, n_read = Path(self.path).stem, self.first, 0
         for number in count():
-            if number:
-                with quiet(), self.reading:
-                    if not self.capture.grab():
-                        break
-                image = None
-            n_read += 1
             frame = Frame(number, self.path, f"{stem}_{number:012d}", number / self.rate, image)
-            if skip(frame):
-                continue
-            if image is None:
-                with quiet(), self.reading:
-                    done, image = self.capture.retrieve()
-                if not done:
-                    self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            with quiet(), self.reading:  # once for both: each call of the system lets another thread have Python's lock
+                if number and not self.capture.grab():
+                    break
+                n_read += 1
+                if skip(frame):
+                    image = None
                     continue
-            yield frame._replace(image=image)
+                done, image = (True, image) if image is not None else self.capture.retrieve()
+            if done:
+                yield frame._replace(image=image)
+            else:
+                self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            image = None
         if n_read < 0.9 * self.length:  # the length of some formats is an estimate
             self.failures.append((self.path, f"it ends after {n_read} of {self.length} frames; it may be damaged"))
 

@@ -3,7 +3,7 @@
     with prepare(Source(names=["photos"]), Wanted(jsonl="poses.jsonl")) as work:  # whatever can be checked is checked here
         status = work(PoseDetector(open_net("lightposenet")))
 
-A detector has detect(image) -> found, stream(images) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
+A detector has detect(image) -> found, stream(images, ahead) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
 describe(persons) -> text, `name` (of its network), `networks` (names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`,
 and of the last picture `seconds` {"network", "decode"} and `compile_seconds`, with poses also `heatmaps` and `covered_wh`.
 """
@@ -26,7 +26,7 @@ from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_f
 from streams.live import Live, open_live
 from streams.picture import read_image
 from streams.selection import chosen
-from streams.threads import read_ahead, undivided
+from streams.threads import opencv_on_one_thread, read_ahead, undivided
 from streams.wanted import check, check_detector, check_frames, check_kinds, check_results, is_for_one_picture
 from streams.window import KEYS, Window, check_screen, show_picture
 
@@ -85,6 +85,7 @@ def open_source(source, wanted):
         raise
 
 
+@opencv_on_one_thread()
 def work_on_picture(path, image, wanted, detector) -> int:
     """Detect, write the files of results, all or none of them, say what was found and how long it took."""
     check_detector(wanted, detector)
@@ -116,7 +117,7 @@ def counted(wanted, persons) -> list:
 
 def draw_wanted(wanted, detector, image, persons):
     """A picture of the persons whom the detector has just found in the image."""
-    canvas = BACKGROUNDS[wanted.background](image)
+    canvas = image if wanted.background == "photo" else BACKGROUNDS[wanted.background](image)  # what draws on it copies it
     if wanted.heatmaps:
         canvas = draw_heatmaps(canvas, detector.heatmaps, detector.covered_wh)
     return draw_people(canvas, persons, number_and_rank if wanted.labels else number_of)
@@ -127,6 +128,7 @@ def skipped_lines(persons) -> list:
     return [f"person {i}: {name.replace('_', ' ')} skipped: {why}" for i, person in enumerate(persons) for name, why in person.skipped.items()]
 
 
+@opencv_on_one_thread()
 def work_on_frames(source, wanted, note, detector) -> int:
     """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
     check_detector(wanted, detector)
@@ -217,12 +219,12 @@ def detect_frames(source, detector, skip):
     waiting = deque()
 
     def images():
-        for frame in frames:
+        for frame in source.frames(skip):
             waiting.append(frame)
             yield frame.image
 
     # Closed here: a signal that comes while Python collects a generator would be lost.
-    with closing(read_ahead(source.frames(skip))) as frames, closing(detector.stream(images())) as answers:
+    with closing(detector.stream(images(), read_ahead)) as answers:
         for _, found in answers:
             yield waiting.popleft(), found
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -90,9 +91,10 @@ class FakeDetector:
         number = number_of(image)
         return [fake_person(number, i) for i in range(number % 3)]
 
-    def stream(self, images):
-        for image in images:
-            yield image, self.detect(image)
+    def stream(self, images, ahead=iter):
+        with closing(ahead(image for image in images)) as images:
+            for image in images:
+                yield image, self.detect(image)
 
     def persons(self, found):
         return found

@@ -21,6 +21,7 @@ BELOW = {  # room -> the rooms that it may import
     "evaluation": {"streams", "engines", "models", "keypoints"},
     "page": {"evaluation", "streams", "engines", "models", "keypoints"},
     "training": {"evaluation", "streams", "engines", "models", "keypoints"},
+    "speed": {"evaluation", "streams", "engines", "models", "keypoints"},
     "distil": {"evaluation", "streams", "engines", "models", "keypoints"},
 }
 SCRIPT_ROOMS = {"data", "distil"}  # they hold scripts of their own
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "streams/heic.py": {"numpy", "pillow_heif", *SHARED_MODULES},
     "streams/ffmpeg.py": {"imageio_ffmpeg", "streams.capture"},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
+    "speed/*.py": {"numpy", "cv2", "matplotlib", "speed", *BELOW["speed"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
     "models/layers.py": set(),
     "models/light.py": {"models.layers"},
@@ -56,7 +58,7 @@ ONLY_IN = {
     "cupy": CHAINERS,
     "openvino": ("engines/openvino_*.py", "IEbase.py", "convert_model.py"),
     "pycocotools": ("*.py", "evaluation/coco_ap.py"),  # the scripts of the root folder
-    "matplotlib": ("*.py", "evaluation/*.py"),
+    "matplotlib": ("*.py", "evaluation/*.py", "speed/chart.py"),
     "nncf": ("engines/openvino_*.py", "convert_model.py"),
     "distil": ("distil/*.py",),
     "torch": ("distil/*.py", "engines/peers.py"),
@@ -182,7 +184,7 @@ def faults(path, source, scripts=()) -> list:
     found = [*import_faults(path, tree, set(scripts)), *path_faults(tree)]
     if path == BEGINNING and isinstance(tree.body[-1], ast.If) and ast.unparse(tree.body[-1].test) == STARTED:
         del tree.body[-1]
-    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "page/", "distil/")):
+    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "page/", "speed/", "distil/")):
         found += statement_faults(tree)
     return found
 
@@ -326,6 +328,9 @@ BREACHES = [
     ("pose_detector.py", "import gradio as gr", "only in web_demo.py"),
     ("page/desk.py", "from pose_detector import PoseDetector", "only scripts import a script"),
     ("evaluation/report.py", "from page.pictures import look", "evaluation stands below page"),
+    ("streams/pipeline.py", "from speed.clock import timings", "streams stands below speed"),
+    ("speed/stages.py", "from pose_detector import PoseDetector", "only scripts import a script"),
+    ("speed/stages.py", "import matplotlib", "only in *.py, evaluation/*.py, speed/chart.py"),
     ("models/caffe.py", "def f():\n    import matplotlib", "only in *.py, evaluation/*.py"),
 ]
 

@@ -248,6 +248,8 @@ def test_one_thing_on_stdout(tmp_path, capsys):
     write_pictures(tmp_path, ["a.png"])
     assert fake_main(["--input", tmp_path / "a.png", "--jsonl", "-", "--csv", "-"]) == 2
     assert "in use already" in capsys.readouterr().err
+    assert fake_main(["--input", tmp_path / "a.png", "--openpose_json", "-"]) == 2
+    assert "--openpose_json -: expected a folder's name" in capsys.readouterr().err
 
 
 # Sound
