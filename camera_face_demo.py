@@ -14,6 +14,8 @@ from pathlib import Path
 import cv2
 
 import cli
+import cli_network
+import cli_streams
 from demo import WholeBodyDetector
 from engines import open_net
 from engines.cache import default_cache_dir
@@ -112,15 +114,15 @@ def parser():
     p.add_argument(
         "--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="Look for no smaller faces (default: 48)."
     )
-    cli.add_camera_options(p, pose=False)
-    cli.add_short_side(p, "With --pose. ", default=256)
-    cli.add_engine_options(p)
+    cli_streams.add_camera_options(p, pose=False)
+    cli_network.add_short_side(p, "With --pose. ", default=256)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         face = FaceDetector(open_net(choose("face", options.weights), options.weights, **engine))
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))

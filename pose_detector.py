@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from entity import STRIDE, Decoding
@@ -237,19 +239,19 @@ class PoseDetector:
 
 def parser():
     p = cli.Parser(prog="pose_detector.py", description=__doc__)
-    cli.add_network(p, "pose")
-    cli.add_source_options(p, words=True)
+    cli_network.add_network(p, "pose")
+    cli_streams.add_source_options(p, words=True)
     p.add_argument("--precise", action="store_true", help=f"Average {len(SCALES)} scales, which takes about eight times the work and finds more.")
     p.add_argument("--flip", action="store_true", help="Average the picture and its mirror image, which takes twice the work and finds more.")
-    cli.add_short_side(p)
-    cli.add_scales(p)
-    cli.add_engine_options(p)
+    cli_network.add_short_side(p)
+    cli_network.add_scales(p)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = cli.engine_options(options)
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = cli_network.engine_options(options)
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
         return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto"))
 

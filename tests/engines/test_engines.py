@@ -557,7 +557,7 @@ def test_unknown_engine():
 def test_networks_that_ship_without_weights(arch, engine):
     message = refusal(open_net, arch, engine=engine)
     assert message.startswith(f"{arch} needs weights")
-    assert "README" in message
+    assert "docs/networks.md" in message
 
 
 @pytest.mark.parametrize("engine", ENGINES)

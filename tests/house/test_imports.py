@@ -11,7 +11,7 @@ from conftest import ROOT
 from models import ARCHS
 
 SHARED_MODULES = {"entity", "errors", "files", "parts", "process", "session", "silence"}  # beside the scripts, imported by everybody
-COMMAND_LINE = {"cli"}  # beside the scripts, imported by them alone
+COMMAND_LINE = {"cli", "cli_network", "cli_streams"}  # beside the scripts, imported by them alone
 TABLES = {f"models.{row.table}" for row in ARCHS.values() if row.table}
 BELOW = {  # room -> the rooms that it may import
     "keypoints": set(),
@@ -35,7 +35,9 @@ MAY_IMPORT = {
     "process.py": set(),
     "session.py": {"process"},
     "silence.py": set(),
-    "cli.py": {"argparse", "models", "streams.durations", "streams.frames", "streams.selection", "streams.wanted", *SHARED_MODULES},
+    "cli.py": {"argparse", *SHARED_MODULES},
+    "cli_network.py": {"cli", "models", *SHARED_MODULES},
+    "cli_streams.py": {"cli", "streams.durations", "streams.frames", "streams.selection", "streams.wanted", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/heic.py": {"numpy", "pillow_heif", *SHARED_MODULES},
     "streams/ffmpeg.py": {"imageio_ffmpeg", "streams.capture"},
