@@ -4,8 +4,9 @@
         status = work(PoseDetector(open_net("lightposenet")))
 
 A detector has detect(image) -> found, stream(images, ahead) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
-describe(persons) -> text, `name` (of its network), `networks` (names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`,
-and of the last picture `seconds` {"network", "decode"} and `compile_seconds`, with poses also `heatmaps` and `covered_wh`.
+describe(persons) -> text, `least_side` (pixels of a picture's short side that it makes use of; None: all), `name` (of its network), `networks`
+(names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last picture `seconds` {"network", "decode"} and
+`compile_seconds`, with poses also `heatmaps` and `covered_wh`.
 """
 
 import sys
@@ -20,7 +21,7 @@ from errors import InputError
 from files import STDIN, STDOUT, check_url, is_url
 from keypoints.draw import BACKGROUNDS, draw_heatmaps, draw_people, number_and_rank, number_of
 from keypoints.track import Tracker
-from keypoints.whole import best_of
+from keypoints.whole import best_of, enlarged
 from streams import outputs, records, results
 from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
@@ -132,6 +133,8 @@ def skipped_lines(persons) -> list:
 def work_on_frames(source, wanted, note, detector) -> int:
     """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
     check_detector(wanted, detector)
+    if isinstance(source, Pictures) and not wanted.draws:  # what is drawn on is wanted in full
+        source.least = detector.least_side
     if note:
         print(note, file=sys.stderr)
     from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
@@ -177,6 +180,8 @@ def work(source, detector, opened, tracker, window, counts, wanted):
         begin = time.perf_counter()
         for frame, found in answers:
             persons = counted(wanted, detector.persons(found))
+            if frame.full_wh is not None:
+                persons = [enlarged(person, frame.reduction) for person in persons]
             if tracker is not None:
                 persons = tracker.update(persons, frame.number / DEFAULT_RATE if frame.seconds is None else frame.seconds)
             drawn = draw_wanted(wanted, detector, frame.image, persons) if wanted.draws else None
