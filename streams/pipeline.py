@@ -137,11 +137,12 @@ def work_on_frames(source, wanted, note, detector) -> int:
     from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
 
     with ExitStack() as stack:
-        if not source.live:
-            records.check_same_run(wanted, detector)
+        records.check_same_run(wanted, detector)
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
+        if not source.live:
+            records.remember_run(wanted, detector)
         title = f"{wanted.prog.removesuffix('.py')} ({KEYS})"
         say = partial(tqdm.write, file=sys.stderr if wanted.to_stdout else sys.stdout)
         window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None
