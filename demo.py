@@ -35,7 +35,7 @@ MOST = 100  # faces, and hands, of one picture
 class WholeBodyDetector:
     """persons = WholeBodyDetector(pose_detector, face_detector, hand_detector).detect(image)"""
 
-    has_pose = True
+    has_pose, least_side = True, None  # faces and hands are cut out of the picture in full
 
     def __init__(self, pose, face=None, hand=None, min_face=MIN_SIDE, min_hand=MIN_SIDE, most=MOST):
         """pose: a PoseDetector. face, hand: a FaceDetector and a HandDetector, or None to leave these out.

@@ -76,6 +76,11 @@ class PoseDetector:
         self.heatmaps, self.covered_wh = None, None  # of the last picture: (19, h, w), and how many of its pixels they cover
 
     @property
+    def least_side(self):
+        """Pixels of a picture's short side that make a difference: twice as many as the network sees, for what is averaged."""
+        return round(2 * self.short_side * max(self.scales or (1,)))
+
+    @property
     def name(self):
         """Of the network, as in ARCHS; None where it has none."""
         return getattr(self.net, "name", None)

@@ -19,15 +19,12 @@ from pathlib import Path
 import numpy as np
 
 import cli
-from coco_data_loader import CocoDataLoader
 from engines import open_net
 from entity import LEARNING, TRAINING
 from errors import InputError
 from files import make_folder
 from models import ARCHS, MODELS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights
-from pose_detector import PoseDetector
-from training.mixed import MixedSamples, UnlabelledSamples
 from training.recipe import Recipe
 
 POSE_ARCHS = [name for name in OURS if ARCHS[name].task == "pose"]
@@ -228,6 +225,9 @@ def first_weights(options) -> dict:
 
 def make_datasets(options) -> tuple:
     """Training samples, validation samples and the indices of those that are used."""
+    from coco_data_loader import CocoDataLoader  # which --help need not wait for
+    from training.mixed import MixedSamples, UnlabelledSamples
+
     train = CocoDataLoader(options.coco_dir, options.insize, "train", options.seed)
     val = CocoDataLoader(options.coco_dir, options.insize, "val")
     wanted = options.val_samples or min(TEST["val_samples"] if options.test else LEARNING.val_samples, len(val))
@@ -245,6 +245,7 @@ def train(options):
     weights = None if options.resume is not None else first_weights(options)
     teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
     make_folder(options.out)
+    from pose_detector import PoseDetector
     from training.run import run  # Chainer takes a second to import: after what can be checked without
 
     recipe = Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})

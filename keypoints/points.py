@@ -16,7 +16,7 @@ MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB fo
 class PointDetector:
     """What the detectors of faces and hands share. keypoints = detector(image)"""
 
-    has_pose = False
+    has_pose, least_side = False, None
 
     def __init__(self, net, threshold=None):
         """net: x (N, 3, S, S) float32 -> (heatmaps (N, points + 1, S/8, S/8),), background last; its row `net.arch`, where it has one,

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from errors import InputError
-from files import STDOUT
+from files import STDOUT, make_folder
 from streams.results import write_files
 from streams.wanted import FILES, FOLDERS
 
@@ -25,6 +25,8 @@ def check_same_run(wanted, detector):
 
 def remember_run(wanted, detector):
     """Leave a record beside each file and folder of results."""
+    for place in _places(wanted):
+        make_folder(place.parent)
     content = (json.dumps(_asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
     write_files({record_of(place): content for place in _places(wanted)})
 

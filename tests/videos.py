@@ -85,6 +85,8 @@ class FakeDetector:
         """seconds: of each picture."""
         self.delay, self.seconds, self.n_seen = seconds, {"network": 0.0, "decode": 0.0}, 0
 
+    least_side = None
+
     def detect(self, image) -> list:
         time.sleep(self.delay)
         self.n_seen += 1
