@@ -16,11 +16,12 @@ from keypoints.one_euro import OneEuroFilter, Smoothing
 class Rules(NamedTuple):
     """When two poses are one person, and when a track is born and dies."""
 
-    min_similarity: float = 0.3  # of a pose to where its track is expected
+    min_similarity: float = 0.4  # of a pose to where its track is expected
     slack: float = 1.75  # times COCO's tolerance of each joint: people move between frames, labels do not
     max_distance: float = 0.8  # of the joints on average, by the person's size, for who is left over
-    max_size_ratio: float = 1.5  # of one person's sizes in two sightings, over the joints of both
-    min_common: int = 3  # joints that both poses have
+    max_size_ratio: float = 1.65  # of one person's sizes in two sightings, over the joints of both
+    min_common: int = 5  # joints that both poses have
+    min_all: int = 3  # joints of people who have fewer than min_common: both poses must have all of them
     few_joints: float = 5.0  # a match by so many common joints counts half: whole people go before parts
     min_part_similarity: float = 0.5  # of a part to a larger part of the same person
     min_sightings: int = 5  # until a track gets its number
@@ -189,23 +190,28 @@ def pose_size(points) -> float:
 def similarity_of(points, others, size, rules=Rules()) -> np.ndarray:
     """Object keypoint similarity, 0 to 1, of poses (..., 18, 2) and others (..., 18, 2), NaN where missing, over the joints that both have.
 
-    size (...): of the people, pixels. Returns (...); 0 where fewer than rules.min_common joints are shared.
+    size (...): of the people, pixels. Returns (...); 0 where they share too few joints (shares_enough).
     """
     squared = ((points - others) ** 2).sum(-1)  # (..., 18)
     both = np.isfinite(squared)
     tolerance = 2 * rules.slack * np.array(OKS_SIGMAS) * np.maximum(size, 1e-9)[..., None]
     similar = np.where(both, np.exp(-np.where(both, squared, 0) / (2 * tolerance**2)), 0)
-    count = both.sum(-1)
-    return np.where(count >= rules.min_common, similar.sum(-1) / np.maximum(count, 1), 0)
+    return np.where(shares_enough(points, others, rules), similar.sum(-1) / np.maximum(both.sum(-1), 1), 0)
 
 
 def distance_of(points, others, size, rules=Rules()) -> np.ndarray:
-    """Mean distance by the size, of poses as in similarity_of; inf where fewer than rules.min_common joints are shared."""
+    """Mean distance by the size, of poses as in similarity_of; inf where they share too few joints."""
     distance = np.sqrt(((points - others) ** 2).sum(-1))
     both = np.isfinite(distance)
-    count = both.sum(-1)
-    mean = np.where(both, distance, 0).sum(-1) / np.maximum(count, 1) / np.maximum(size, 1e-9)
-    return np.where(count >= rules.min_common, mean, np.inf)
+    mean = np.where(both, distance, 0).sum(-1) / np.maximum(both.sum(-1), 1) / np.maximum(size, 1e-9)
+    return np.where(shares_enough(points, others, rules), mean, np.inf)
+
+
+def shares_enough(points, others, rules) -> np.ndarray:
+    """Whether poses as in similarity_of can be compared. A few joints of two people lie alike too easily: a part took another's number."""
+    found, also = np.isfinite(points[..., 0]), np.isfinite(others[..., 0])
+    needed = np.clip(np.maximum(found.sum(-1), also.sum(-1)), rules.min_all, rules.min_common)
+    return (found & also).sum(-1) >= needed
 
 
 def size_ratio(points, others) -> np.ndarray:

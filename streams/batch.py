@@ -71,6 +71,7 @@ def work_on_videos(videos, wanted, choice, mates, detector) -> int:
     def list_numbers() -> list:
         nonlocal skipped
         records.check_same_run(wanted, detector)
+        records.remember_run(wanted, detector)
         for line in notes(wanted, videos):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         numbers = [number for number in range(len(videos)) if not (wanted.resume and is_done(number))]

@@ -129,14 +129,15 @@ def work_on_frames(source, wanted, note, detector) -> int:
 
     read_reduced(source, wanted, detector)
     with ExitStack() as stack:
-        if not source.live:
-            records.check_same_run(wanted, detector)
+        records.check_same_run(wanted, detector)
         for line in outputs.notes(wanted, source):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         outputs.take_up_parts(wanted, source, detector)
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
+        if not source.live:
+            records.remember_run(wanted, detector)
         title = f"{wanted.prog.removesuffix('.py')} ({KEYS})"
         say = partial(tqdm.write, file=sys.stderr if wanted.to_stdout else sys.stdout)
         window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None

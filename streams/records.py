@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from errors import InputError
-from files import STDOUT, make_folder, read_bytes
+from files import STDOUT, make_folder
 from streams.results import write_files
 from streams.wanted import FILES, FOLDERS
 
@@ -17,26 +17,37 @@ def record_of(path) -> Path:
 
 
 def check_same_run(wanted, detector):
-    """Raise InputError where --resume would go on with what was begun with other options; otherwise remember those of this run."""
-    asked = {"networks": list(detector.networks), **wanted.settings}
-    places = [getattr(wanted, name) for name in (*FILES, *FOLDERS, *(("out",) if wanted.out_kind == "folder" else ()))]
-    places = [Path(place) for place in places if place not in (None, STDOUT)]
-    for place in places if wanted.resume else ():
-        if os.path.lexists(place) and record_of(place).is_file():
-            _compare(place, _read(record_of(place)), asked)
-    for place in places:
+    """Raise InputError where --resume would go on with what was begun with other options."""
+    for place in _places(wanted) if wanted.resume else ():
+        if os.path.lexists(place):
+            _compare(place, _read(record_of(place)), _asked(wanted, detector))
+
+
+def remember_run(wanted, detector):
+    """Leave a record beside each file and folder of results."""
+    for place in _places(wanted):
         make_folder(place.parent)
-        write_files({record_of(place): (json.dumps(asked) + "\n").encode(errors="backslashreplace")})
+    content = (json.dumps(_asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
+    write_files({record_of(place): content for place in _places(wanted)})
+
+
+def _asked(wanted, detector) -> dict:
+    return {"networks": list(detector.networks), **wanted.settings}
+
+
+def _places(wanted) -> list:
+    """The files and folders that --resume can go on with."""
+    places = [getattr(wanted, name) for name in (*FILES, *FOLDERS, *(("out",) if wanted.out_kind == "folder" else ()))]
+    return [Path(place) for place in places if place not in (None, STDOUT)]
 
 
 def _read(path) -> dict:
+    """Without a record, or with one that is damaged, nothing is compared."""
     try:
-        record = json.loads(read_bytes(path, "record"))
-        if not isinstance(record, dict):
-            raise ValueError
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: expected what an earlier run was asked for, got something else; remove it, or leave --resume out") from None
-    return record
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _compare(place, before, now):

@@ -56,6 +56,7 @@ def work_on_pictures(source, wanted, mates, detector) -> int:
         for line in outputs.notes(wanted, source):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         numbers = numbers_left(wanted, source, detector)
+        records.remember_run(wanted, detector)
         skipped = len(source) - len(numbers)
         return numbers
 

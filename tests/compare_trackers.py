@@ -5,7 +5,8 @@
     /tmp/trackers/bin/python -m tests.compare_trackers human-pose-estimation-0001 FILE.xml --video ../shared/samples/video.avi
 
 MOTA of Bernardin and Stiefelhagen 2008, IDF1 of Ristani et al. 2016, both by motmetrics. A tracker's box and a labelled one may be one person
-from an intersection over union of 0.5. docs/tracking.md holds the table and says what the labels are.
+from an intersection over union of 0.5. The last column is the mean over the video as it is, backwards, and every second frame of both.
+docs/tracking.md holds the table and says what the labels are.
 """
 
 import json
@@ -188,6 +189,20 @@ def made_video(detector) -> Scene:
     return Scene("cut-outs", moving_people.RATE, found, truth)
 
 
+def ways(scene) -> list:
+    """The scene as it is, backwards, and every second frame of both: the same people, other mistakes. A rule that suits one only is no rule."""
+    last = len(scene.found) - 1
+    backwards = scene._replace(found=scene.found[::-1], truth={last - frame: scene.truth[frame] for frame in sorted(scene.truth, reverse=True)})
+    return [each for one in (scene, backwards) for each in (one, every_second(one))]
+
+
+def every_second(scene) -> Scene:
+    """From the first frame on whose number is as odd as that of the first label."""
+    begin = min(scene.truth) % 2
+    truth = {(frame - begin) // 2: found for frame, found in scene.truth.items() if frame % 2 == begin}
+    return Scene(scene.name, scene.rate / 2, scene.found[begin::2], truth)
+
+
 TRACKERS = {  # each of the others with the best of the settings that were tried
     "this project": ours,
     "ByteTrack": partial(byte_track, activation=0.7, high=0.6, minimum_iou=0.1),
@@ -201,11 +216,12 @@ TRACKERS = {  # each of the others with the best of the settings that were tried
 def compare(options):
     detector = PoseDetector(open_net(options.arch, options.weights))
     scenes = [made_video(detector), *([labelled_video(options.video, detector)] if options.video else [])]
-    print("| video | tracker | MOTA | IDF1 | changes |\n|---|---|---|---|---|")
+    print("| video | tracker | MOTA | IDF1 | changes | IDF1, mean of four ways |\n|---|---|---|---|---|---|")
     for scene in scenes:
         for name, track in TRACKERS.items():
-            found = score(scene, track(scene))
-            print(f"| {scene.name} | {name} | {found['mota']:.3f} | {found['idf1']:.3f} | {found['num_switches']:.0f} |")
+            scores = [score(way, track(way)) for way in ways(scene)]
+            mota, idf1, changes = (scores[0][metric] for metric in METRICS)
+            print(f"| {scene.name} | {name} | {mota:.3f} | {idf1:.3f} | {changes:.0f} | {np.mean([each['idf1'] for each in scores]):.3f} |")
 
 
 def parser():

@@ -70,11 +70,11 @@ def test_results_without_a_record_go_on(place):
 
 
 @pytest.mark.parametrize("content", [b"", b"[1]", b"\xff{", b"[" * 100_000])
-def test_a_record_that_is_none(place, capsys, content):
+def test_a_damaged_record_is_none(place, content):
     assert fake_main(["--input", "in", "--jsonl", "r"]) == 0
     record_of("r").write_bytes(content)
-    assert fake_main(["--input", "in", "--jsonl", "r", "--resume"]) == 2
-    assert ".r.run: expected what an earlier run was asked for" in capsys.readouterr().err
+    assert fake_main(["--input", "in", "--jsonl", "r", "--resume"]) == 0
+    assert json.loads(record_of("r").read_text())["networks"] == ["fakenet"]
 
 
 def test_nothing_is_remembered_of_one_picture_and_of_stdout(place):
