@@ -7,9 +7,10 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from conftest import ROOT, run_script
+from conftest import PATIENCE, ROOT, run_script
 from videos import fake_main, write_pictures
 
 from session import Output, ending_on_signals, shown
@@ -74,6 +75,53 @@ def test_signals_end_with_their_status_and_a_second_one_does_not_break_off_what_
     with pytest.raises(SystemExit) as ended:
         work()
     assert (ended.value.code, closed) == (128 + number, [True])
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_whose_exception_is_lost_is_sent_again(monkeypatch, name):
+    monkeypatch.setattr("session.INSISTENCE", 0.05)
+    number, n_lost = getattr(signal, name), 0
+
+    def work():
+        nonlocal n_lost
+        with ending_on_signals():
+            for _ in range(2):
+                try:
+                    signal.raise_signal(number) if n_lost == 0 else time.sleep(PATIENCE)
+                except SystemExit:
+                    n_lost += 1
+            time.sleep(PATIENCE)
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert (ended.value.code, n_lost) == (128 + number, 2)
+
+
+def test_closing_that_takes_its_time_is_not_broken_off(monkeypatch):
+    monkeypatch.setattr("session.INSISTENCE", 0.01)
+    closed = []
+
+    def slow():
+        try:
+            yield
+        finally:
+            time.sleep(0.2)
+            closed.append("generator")
+
+    def work():
+        with ending_on_signals():
+            steps = slow()
+            next(steps)
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                time.sleep(0.2)
+                steps.close()
+                closed.append("work")
+
+    with pytest.raises(SystemExit):
+        work()
+    assert closed == ["generator", "work"]
 
 
 # Streams
