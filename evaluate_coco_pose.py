@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 
 import cli
+import cli_network
 from engines import open_net
 from engines.cache import default_cache_dir
 from entity import COCO_YEAR
@@ -32,7 +33,7 @@ from evaluation.keypoint_errors import compare, keypoint_errors
 from files import check_distinct, check_path, is_same_file
 from models import ARCHS
 from pose_detector import PoseDetector
-from streams import results
+from streams import results, shared
 
 PRESETS = {"single": {}, "precise": {"precise": True}, "flip": {"flip": True}, "precise_flip": {"precise": True, "flip": True}}
 POSE_ARCHS = [name for name, row in ARCHS.items() if row.task == "pose"]
@@ -67,11 +68,11 @@ def parser():
         help="Average the maps of these scales of --short_side, instead of the preset's.",
     )
     p.add_argument("--flip", action="store_true", help="Average the maps of the picture and of its mirror image, whatever the preset says.")
-    cli.add_short_side(p)
+    cli_network.add_short_side(p)
     p.add_argument("--out", metavar="FILE", help="Write the detections as COCO's list of results (JSON).")
     p.add_argument("--json", metavar="FILE", help="Write the figures, the errors of each keypoint, and those of each picture (JSON).")
     p.add_argument("--report", metavar="FOLDER", help="Make a page with the worst and the best pictures, FOLDER/index.html.")
-    cli.add_engine_options(p)
+    cli_network.add_engine_options(p)
     return p
 
 
@@ -90,7 +91,7 @@ def check_outputs(options, annotations, folder):
 
 
 def open_detector(options):
-    net = open_net(options.arch, options.weights, bin=options.bin, cache_dir=default_cache_dir(), **cli.engine_options(options))
+    net = open_net(options.arch, options.weights, bin=options.bin, cache_dir=default_cache_dir(), **cli_network.engine_options(options))
     kind = PRESETS[options.preset] | ({"flip": True} if options.flip else {})
     if options.scales:
         kind = kind | {"precise": True, "scales": options.scales}
@@ -99,7 +100,7 @@ def open_detector(options):
 
 def describe(options, detector, n_images, n_total) -> dict:
     """What was run."""
-    engine = cli.engine_options(options)
+    engine = cli_network.engine_options(options)
     return {
         "arch": options.arch,
         "weights": str(options.weights or ARCHS[options.arch].weights.name),
@@ -147,16 +148,19 @@ def versions() -> dict:
 
 
 def evaluate(options):
-    annotations, folder = check_coco(options.coco_dir, options.split)
-    check_outputs(options, annotations, folder)
-    everything = read_annotations(annotations)
-    dataset = choose(everything, options.limit)
-    images = dataset["images"]
-    check_pictures(images, folder)
-    detector = open_detector(options)
-    if options.limit is not None and options.limit > len(images):
-        print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
-    found, seconds = detect_all(detector, images, folder)
+    with shared.crew("evaluate_coco_pose.py") as mates:  # several processes share the pictures out; the first one does the rest
+        annotations, folder = check_coco(options.coco_dir, options.split)
+        check_outputs(options, annotations, folder)
+        everything = read_annotations(annotations)
+        dataset = choose(everything, options.limit)
+        images = dataset["images"]
+        check_pictures(images, folder)
+        detector = open_detector(options)
+        if options.limit is not None and options.limit > len(images) and (mates is None or mates.first):
+            print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
+        found, seconds = detect_all(detector, images, folder, mates)
+    if found is None:
+        return
     entries = coco_entries(found)
     comparisons = compare_all(dataset, found)
     result = coco_result(dataset, entries)

@@ -29,12 +29,14 @@ STATE_FACTS = {"arch", "widths"}
 
 
 class Schedule(NamedTuple):
-    """minutes: of this call; total: of the whole run, along which the rate falls; steps: iterations of this call at most."""
+    """minutes: of this call; total: of the whole run, along which the rate falls; steps: iterations of this call at most; compiled: whether the
+    network is compiled for each size of batch before it learns."""
 
     total: float
     minutes: float
     rate: float
     steps: int = 10**9
+    compiled: bool = False
 
     def rate_at(self, part, iteration):
         """part: of the run that is done, 0..1."""
@@ -105,6 +107,7 @@ class Trainer:
         """batches: endless, of what loss_of takes. loss_of(student, batch, part) -> (loss, {name: number to report}), tensors on the device;
         part: of the run that is done, 0..1. An interruption saves the state first. Raises InputError if the training diverges."""
         self.begin = saved = time.monotonic()
+        student = torch.compile(self.student, dynamic=False) if self.schedule.compiled else self.student
         bf16, reported, log = has_bf16(self.device), (self.iteration, self.begin), []
         progress = tqdm(total=round(min(self.schedule.minutes, self.schedule.total - self.before) * 60), unit="s", desc="training", disable=None)
         try:
@@ -112,7 +115,7 @@ class Trainer:
                 if self._is_over():
                     break
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                    loss, parts = loss_of(self.student, batch, self._minutes() / self.schedule.total)
+                    loss, parts = loss_of(student, batch, self._minutes() / self.schedule.total)
                 self._step(loss)
                 log.append(torch.stack(list(parts.values())).detach())
                 progress.update(round(time.monotonic() - self.begin) - progress.n)

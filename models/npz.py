@@ -60,7 +60,7 @@ class Npz(NamedTuple):
 
 
 @contextmanager
-def open_npz(path, what="weights", cure='README, "Weights", says how to get them'):
+def open_npz(path, what="weights", cure="docs/networks.md says how to get them"):
     """`with open_npz(path) as npz:` an Npz. Raises InputError, with `what` and, where there is no such file, `cure` in it."""
     with open_binary(path, what, cure) as file:
         with _refused(what, path):

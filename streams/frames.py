@@ -16,7 +16,7 @@ from files import STDIN, is_url, open_binary, read_bytes
 from silence import quiet
 from streams.capture import open_capture, opencv_name, with_first
 from streams.durations import is_animated
-from streams.picture import read_image
+from streams.picture import read_image, read_reduced
 from streams.threads import LEAVE
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".jp2"}
@@ -34,10 +34,17 @@ class Frame(NamedTuple):
     stem: str  # unique in its source: results of this frame are called so, in a folder; may hold folders
     seconds: float | None  # since the beginning of a video; None for a picture
     image: np.ndarray | None  # (H, W, 3) uint8 BGR
+    full_wh: tuple | None = None  # of the picture, where the image is smaller
 
     @property
     def size_wh(self):
-        return self.image.shape[1], self.image.shape[0]
+        """Of the picture in full."""
+        return self.full_wh or (self.image.shape[1], self.image.shape[0])
+
+    @property
+    def reduction(self):
+        """(x, y): by how much the image is smaller than the picture, 1 or more."""
+        return np.divide(self.size_wh, (self.image.shape[1], self.image.shape[0]))
 
     @property
     def key(self) -> str:
@@ -53,26 +60,31 @@ class Pictures:
     """Pictures from files. Those that cannot be read are left out, and listed in `failures`: (name, why)."""
 
     live, rate, is_video = False, None, False
+    least = None  # pixels that the short side must have: large JPEGs are then read smaller, quickly (streams.picture.read_reduced); None: in full
 
     def __init__(self, paths, stems, left_out=()):
         """left_out: (path, why) of what looks like a picture or a video and is not worked on."""
         self.paths, self.stems, self.failures, self.left_out = paths, stems, [], list(left_out)
+        self.numbers = None  # a function that gives the numbers of those that are to be read, where it is not all in turn
 
     def __len__(self):
         return len(self.paths)
 
     def entries(self):
         """Yield a Frame without its image for each picture."""
-        for number, (path, stem) in enumerate(zip(self.paths, self.stems, strict=True)):
-            yield Frame(number, str(path), stem, None, None)
+        yield from map(self.entry, range(len(self)))
+
+    def entry(self, number):
+        return Frame(number, str(self.paths[number]), self.stems[number], None, None)
 
     def frames(self, skip=lambda frame: False):
         """Yield a Frame for each picture that can be read and is not to be skipped; skip is asked before reading (frame.image is None)."""
-        for frame in self.entries():
+        for frame in self.entries() if self.numbers is None else map(self.entry, self.numbers()):
             if skip(frame):
                 continue
             try:
-                yield frame._replace(image=read_image(frame.name))
+                image, full_wh = (read_image(frame.name), None) if self.least is None else read_reduced(frame.name, self.least)
+                yield frame._replace(image=image, full_wh=full_wh)
             except InputError as error:
                 self.failures.append((frame.name, str(error)))
 
@@ -109,22 +121,20 @@ class Video:
     def frames(self, skip=lambda frame: False):
         stem, image, n_read = Path(self.path).stem, self.first, 0
         for number in count():
-            if number:
-                with quiet(), self.reading:
-                    if not self.capture.grab():
-                        break
-                image = None
-            n_read += 1
             frame = Frame(number, self.path, f"{stem}_{number:012d}", number / self.rate, image)
-            if skip(frame):
-                continue
-            if image is None:
-                with quiet(), self.reading:
-                    done, image = self.capture.retrieve()
-                if not done:
-                    self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            with quiet(), self.reading:  # once for both: each call of the system lets another thread have Python's lock
+                if number and not self.capture.grab():
+                    break
+                n_read += 1
+                if skip(frame):
+                    image = None
                     continue
-            yield frame._replace(image=image)
+                done, image = (True, image) if image is not None else self.capture.retrieve()
+            if done:
+                yield frame._replace(image=image)
+            else:
+                self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            image = None
         if n_read < 0.9 * self.length:  # the length of some formats is an estimate
             self.failures.append((self.path, f"it ends after {n_read} of {self.length} frames; it may be damaged"))
 
@@ -132,6 +142,31 @@ class Video:
         if self.reading.acquire(timeout=LEAVE):  # a thread that waits for a server would crash on a released capture; it ends with the process
             self.capture.release()
             self.reading.release()
+
+
+class Videos:
+    """Several videos, each to be worked on by itself."""
+
+    live, is_video = False, True
+
+    def __init__(self, paths, stems, left_out=()):
+        """As Pictures."""
+        self.paths, self.stems, self.failures, self.left_out = paths, stems, [], list(left_out)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def close(self):
+        pass
+
+
+def open_video(path):
+    """A Video, or an animation.Animation. Raises InputError if it cannot be read."""
+    if is_animated(path):
+        from streams.animation import Animation  # which needs a Frame
+
+        return Animation(path)
+    return Video(path)
 
 
 def is_live(names) -> bool:
@@ -151,7 +186,7 @@ def _path_of(url):
 
 
 def open_frames(names, recursive=False, without=None):
-    """Pictures or a Video for what --input names: files, folders, globs, lists of files (.txt), or one video.
+    """Pictures, a Video or Videos for what --input names: files, folders, globs, lists (.txt). Videos beside a folder's pictures are left out.
 
     recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
     Raises InputError where there is nothing, or a mixture.
@@ -162,22 +197,24 @@ def open_frames(names, recursive=False, without=None):
         from streams.piped import PipedVideo  # which needs a Frame
 
         return PipedVideo()
-    paths, left_out = {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out
+    paths, left_out, places = {}, {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out; that part too
     for name in names:
         in_folder = os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a name is too long
         for path, base in _expand(name, recursive):
             if without is None or not _is_in(path, base, without):
                 why = _why_left_out(path) if in_folder else None
                 (left_out if why else paths).setdefault(path, why or base)
-    if len(paths) == 1 and is_video(*paths) and not left_out:
-        return Video(*paths)
-    if len(paths) == 1 and is_animated(*paths) and not left_out:
-        from streams.animation import Animation
-
-        return Animation(*paths)
-    videos = [path for path in paths if path.suffix.lower() in VIDEOS or is_animated(path)]
+                places.setdefault(path, base)
+    if len(paths) == 1 and not left_out and (is_video(*paths) or is_animated(*paths)):
+        return open_video(*paths)
+    if all(map(_is_named_video, paths)):  # or none at all: then those of a folder count too
+        paths = {path: base for path, base in places.items() if _is_named_video(path)}
+        left_out = {path: why for path, why in left_out.items() if path not in paths}
+    videos = [path for path in paths if _is_named_video(path)]
+    if videos and len(videos) < len(paths):
+        raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name videos only, or pictures only")
     if videos:
-        raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
+        return Videos(videos, _stems(paths, paths.values()), left_out.items())
     if not paths:
         deeper = (
             "; with -r folders in folders are searched too" if any(Path(name).is_dir() for name in names) and not recursive else "; check the names"
@@ -187,12 +224,19 @@ def open_frames(names, recursive=False, without=None):
     return Pictures(list(paths), _stems(paths, paths.values()), left_out.items())
 
 
+def check_there(names):
+    """Raise InputError for a name of --input that stands for nothing here."""
+    for name in names if not is_live(names) else ():
+        if name != STDIN and not is_url(name):
+            _expand(name, recursive=False)
+
+
 def _why_left_out(path):
     """Why a file in a folder is not worked on; None if it is."""
     suffix = path.suffix.lower()
     if suffix in UNREAD:
         return f"{suffix} cannot be read here; convert it to .jpg or .png"
-    if suffix in VIDEOS or is_animated(path):
+    if _is_named_video(path):
         return f"{'a video' if suffix in VIDEOS else 'an animation'} in a folder; name it alone"
     return None
 
@@ -201,6 +245,10 @@ def is_video(path) -> bool:
     """By its name, or, where that says nothing, because it is a file that is no picture."""
     suffix = Path(path).suffix.lower()
     return suffix in VIDEOS or (suffix not in PICTURES and os.path.isfile(path) and not _is_picture(path))  # noqa: PTH113 - Path.is_file may raise
+
+
+def _is_named_video(path) -> bool:
+    return path.suffix.lower() in VIDEOS or is_animated(path)
 
 
 def _is_picture(path) -> bool:

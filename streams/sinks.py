@@ -7,6 +7,7 @@ until it is called, an earlier run's files are read and not changed.
 
 import csv
 import json
+from contextlib import closing
 from pathlib import Path
 
 from errors import InputError
@@ -153,7 +154,7 @@ class CocoResults:
 
     def _write_list(self):
         if self.n_bytes > self.n_written:
-            write_files({self.path: ("[" + ",".join(f"\n{line}" for line in self.lines) + "\n]\n").encode()})
+            write_files({self.path: coco_list(self.lines)})
             self.n_written = self.n_bytes
 
     def has(self, frame) -> bool:
@@ -221,21 +222,24 @@ class PictureFolder:
 
 
 class VideoSink:
-    """--out VIDEO. Frames of a camera stay as long as they were seen, so that the video is as quick as life."""
+    """--out VIDEO. Frames of a camera stay as long as they were seen, so that the video is as quick as life. A thread encodes."""
 
     def __init__(self, path, rate, codec=None, live=False, times_of=lambda frame: 1):
         """times_of: how many frames of the video one of the source is long, where it is not live."""
         self.video, self.live, self.times_of = VideoFile(path, rate, codec), live, times_of
+        self.behind, self.n_frames = Behind(threads=1, most=4), 0
 
     def has(self, frame) -> bool:
         return False
 
     def write(self, frame, persons, drawn):
-        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.video.n_written) if self.live else self.times_of(frame)
-        self.video.write(drawn, times)
+        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.n_frames) if self.live else self.times_of(frame)
+        self.n_frames += times
+        self.behind.add(self.video.write, drawn, times)
 
     def close(self):
-        self.video.close()
+        with closing(self.video):  # whatever the thread raises: the file is completed with what it has
+            self.behind.close()
 
 
 KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyond path and resume follow from what is wanted, source and detector)
@@ -249,6 +253,11 @@ KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyo
 def encoded(text) -> bytes:
     """UTF-8, also of names of files that are none, and without carriage returns, which end a line of a table."""
     return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
+
+
+def coco_list(lines) -> bytes:
+    """A file of COCO's results: an entry on each line."""
+    return ("[" + ",".join(f"\n{line}" for line in lines) + "\n]\n").encode()
 
 
 def is_there(path) -> bool:
