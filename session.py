@@ -2,6 +2,7 @@
 
 from process import open_streams
 
+import _thread
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 PATIENCE = 5.0  # seconds in which a second signal is taken for the first one
+INSISTENCE = 1.0  # seconds until it is looked whether a signal was heard
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}  # all but the tabulator and the end of a line
 UP = "\033[A"  # tqdm's, between its bars
 STARTERS = (  # variables in which the number and the count of processes that were started together stand
@@ -94,13 +96,16 @@ def ending_on_signals():
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    came = -PATIENCE
+    came, left = -PATIENCE, threading.Event()
 
     def end(number, _):
         nonlocal came
         again, came = time.monotonic() - came < PATIENCE, time.monotonic()
-        if not again:  # who closes a terminal sends several; one is enough, and the next would break off what the first one closes
-            sys.exit(128 + number)
+        if again and not lost():  # who closes a terminal sends several; one is enough, and the next would break off what the first one closes
+            return
+        with suppress(RuntimeError):  # no memory for a thread
+            _thread.start_new_thread(insist, (number, left))
+        sys.exit(128 + number)
 
     handlers = dict.fromkeys(ENDING, end) | {signal.SIGINT: signal.default_int_handler}
     before = {number: signal.getsignal(number) for number in handlers}
@@ -110,5 +115,21 @@ def ending_on_signals():
     try:
         yield
     finally:
+        left.set()
         for number in chosen:
             signal.signal(number, before[number])
+
+
+def insist(number, left):
+    """Send a signal again where the SystemExit that it raised was lost: some libraries drop what is raised while they ask Python for something."""
+    if not left.wait(INSISTENCE) and lost():
+        signal.pthread_kill(threading.main_thread().ident, number)
+
+
+def lost() -> bool:
+    """Whether no SystemExit is on its way through the main thread: what it runs is neither a handler nor a `finally` of one."""
+    error = sys._current_exceptions().get(threading.main_thread().ident)
+    error = error[1] if isinstance(error, tuple) else error  # (type, exception, traceback) before Python 3.12
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__context__
+    return error is None

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, assert_input_error, seeded_weights
+from conftest import PATIENCE, ROOT, assert_input_error, seeded_weights
 from distil_files import made_crops, made_pack
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install -r distil/requirements.txt")
@@ -164,7 +164,7 @@ def test_an_interrupted_training_saves_its_state(tmp_path, number, status):
             assert "parameters" in process.stdout.readline()
             assert process.stdout.readline().startswith("1 iterations")
             process.send_signal(number)
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=PATIENCE)
         finally:
             process.kill()
     assert process.returncode == status, err

@@ -28,7 +28,7 @@ FAULTS = ("traceback", "crash", "hang", "wrong", "foreign")
 COLUMNS = ("right", "other", "refused", *FAULTS)
 BATCH = 200  # cases of a process
 PATIENCE = 60.0  # seconds for a case; it takes milliseconds
-START = 180.0  # seconds for the good file
+START = 600.0  # seconds for the good file; the machine may be busy
 
 
 def run_batch(name, seed, first, last, deadline, note) -> Counter:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from test_downloads import NAME, row, start
 from test_get_models import CONTENT, TOOLS, get_models, pytestmark, server, tool_path  # noqa: F401
 
@@ -41,7 +41,7 @@ BROKEN = {
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_broken_table_is_one_line(tmp_path, line, words, tool):
     process = start(tmp_path, line.replace("{tmp}", str(tmp_path)), tool)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert words in errors
     assert errors.count("\n") == 1
@@ -51,7 +51,7 @@ def test_a_broken_table_is_one_line(tmp_path, line, words, tool):
 
 def test_a_table_that_was_written_on_windows(tmp_path, server):
     process = start(tmp_path, row(f"{server}/good/net").replace("\n", "\r\n"))
-    assert process.communicate(timeout=30)[1] == ""
+    assert process.communicate(timeout=PATIENCE)[1] == ""
     assert (tmp_path / "models" / NAME).read_bytes() == CONTENT
 
 
@@ -99,7 +99,7 @@ def test_without_somebody_to_read_the_work_is_done(tmp_path, server, closed):
     table.write_text(row(f"{server}/good/net"))
     command = f'"{ROOT}/getModels.sh" --body --download_only --folder "{folder}" {closed}'
     process = subprocess.run(
-        ["sh", "-c", command], env={**os.environ, "MODELS_TABLE": str(table), "no_proxy": "*"}, capture_output=True, timeout=60, check=False
+        ["sh", "-c", command], env={**os.environ, "MODELS_TABLE": str(table), "no_proxy": "*"}, capture_output=True, timeout=PATIENCE, check=False
     )
     assert (process.returncode, process.stderr) == (0, b"")
     assert [path.name for path in folder.iterdir()] == [NAME]

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from test_get_data import FILES, NAMES, Zips, assert_holds, get_data
 from test_get_data import server as zip_server  # noqa: F401
 from test_get_models import CONTENT, TOOLS, Mirror, get_models, pytestmark, server, tool_path  # noqa: F401
@@ -85,7 +85,7 @@ def row(*mirrors):
     return f"body {NAME} {len(CONTENT)} 256 {SUM} {' '.join(mirrors)}\n"
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=PATIENCE):
     """What condition() answers, as soon as that is true."""
     end = time.monotonic() + seconds
     while not (answer := condition()):
@@ -117,13 +117,13 @@ def test_a_download_ends_with_its_script_and_is_continued(tmp_path, server, slow
     part = until(lambda: [path for path in tmp_path.glob(f"models/.{NAME}.part.*/part") if path.stat().st_size])[0]
     until(lambda: processes_with(f"{slow}/net"))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
     until(lambda: not processes_with(f"{slow}/net"))
     assert process.returncode == status
     assert errors == ("" if number == signal.SIGKILL else "getModels.sh: stopped; run it again to continue\n")
     begun = part.stat().st_size
     process = start(tmp_path, row(f"{server}/good/net"), tool)
-    assert process.communicate(timeout=30)[1] == ""
+    assert process.communicate(timeout=PATIENCE)[1] == ""
     assert Mirror.requests == [("good", begun)]
     assert [path.name for path in (tmp_path / "models").iterdir()] == [NAME]
     assert (tmp_path / "models" / NAME).read_bytes() == CONTENT
@@ -136,8 +136,8 @@ def test_a_run_after_a_kill_waits_for_the_download_that_is_still_there(tmp_path,
     until(lambda: [path for path in tmp_path.glob(f"models/.{NAME}.part.*/part") if path.stat().st_size])
     process.kill()  # not waited for: a zombie is no run either
     after = start(tmp_path, row(f"{server}/good/net"), tool)
-    assert after.communicate(timeout=30)[1] == ""
-    process.communicate(timeout=30)
+    assert after.communicate(timeout=PATIENCE)[1] == ""
+    process.communicate(timeout=PATIENCE)
     assert (tmp_path / "models" / NAME).read_bytes() == CONTENT
     assert [path.name for path in (tmp_path / "models").iterdir()] == [NAME]
 
@@ -145,7 +145,7 @@ def test_a_run_after_a_kill_waits_for_the_download_that_is_still_there(tmp_path,
 @pytest.mark.parametrize("tool", TOOLS)
 def test_several_at_a_time_fetch_a_file_once(tmp_path, server, tool):
     processes = [start(tmp_path, row(f"{server}/good/net"), tool) for _ in range(4)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     assert [errors for _, errors in outputs] == [""] * 4
     assert Mirror.requests == [("good", 0)]
@@ -171,14 +171,14 @@ def test_another_machine_is_waited_for_as_long_as_it_shows_itself(tmp_path, serv
     assert "another run works in" in process.stdout.readline()
     assert Mirror.requests == []
     os.utime(ticket, (time.time() - 3600,) * 2)
-    assert process.communicate(timeout=30)[1] == ""
+    assert process.communicate(timeout=PATIENCE)[1] == ""
     assert [path.name for path in (tmp_path / "models").iterdir()] == [NAME]
 
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_mirror_that_drips_is_given_up(tmp_path, server, slow, tool):
     process = start(tmp_path, row(f"{slow}/net", f"{server}/good/net"), tool, stall="1")
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
     assert "fewer than 1000 a second" in output
     assert (tmp_path / "models" / NAME).read_bytes() == CONTENT
@@ -223,7 +223,7 @@ def test_unpacking_ends_with_its_script_and_leaves_nothing(tmp_path, zip_server,
 def test_several_at_a_time_unpack_once(tmp_path, zip_server):
     rows = "".join(f"{key} {name} {len(Zips.contents[name])} 0 {len(FILES[key])} {zip_server}/good/{name}\n" for key, name in NAMES.items())
     processes = [start(tmp_path, rows, script="getData.sh", options=("--val", "--coco_dir")) for _ in range(3)]
-    outputs = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE) for process in processes]
     assert [(process.returncode, errors) for process, (_, errors) in zip(processes, outputs, strict=True)] == [(0, "")] * 3
     assert sum("val2017: unpacking" in output for output, _ in outputs) == 1
     assert_holds(tmp_path / "models", "val", "annotations")

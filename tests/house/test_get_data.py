@@ -8,7 +8,7 @@ import zipfile
 from typing import ClassVar
 
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from servers import serving
 from test_get_models import TOOLS, Mirror, pytestmark, tool_path  # noqa: F401  (pytestmark: needs a POSIX shell)
 
@@ -65,7 +65,7 @@ def get_data(tmp_path, server, *options, kind="good", sizes=None, path=None, cou
     if path:
         environment["PATH"] = path
     command = ["/bin/sh", str(ROOT / "getData.sh"), "--coco_dir", str(folder), *options]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False), folder
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False), folder
 
 
 def assert_holds(folder, *keys):
@@ -219,14 +219,14 @@ def test_a_full_disk_is_known_beforehand(tmp_path, server):
     [(["--nonsense"], "unknown option --nonsense"), (["--coco_dir"], "--coco_dir needs"), (["--coco_dir", "/dev/null/x"], "cannot be written")],
 )
 def test_bad_options(options, words):
-    process = subprocess.run([str(ROOT / "getData.sh"), "--val", *options], capture_output=True, text=True, timeout=20, check=False)
+    process = subprocess.run([str(ROOT / "getData.sh"), "--val", *options], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert process.returncode == 2
     assert words in process.stderr
     assert process.stderr.count("\n") == 1
 
 
 def test_help():
-    process = subprocess.run([str(ROOT / "getData.sh"), "--help"], capture_output=True, text=True, timeout=20, check=False)
+    process = subprocess.run([str(ROOT / "getData.sh"), "--help"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert process.returncode == 0
     assert "--val" in process.stdout
 

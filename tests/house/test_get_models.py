@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 from caffe_files import caffemodel
-from conftest import ROOT, seeded_weights
+from conftest import PATIENCE, ROOT, seeded_weights
 from servers import serving
 
 from models import shapes_of
@@ -93,7 +93,7 @@ def get_models(tmp_path, server, kinds, tool="curl", options=("--body", "--downl
         folder_bin = tmp_path / f"bin_{tool}"
         environment["PATH"] = str(folder_bin) if folder_bin.exists() else tool_path(tmp_path, tool)
     command = [path, str(ROOT / "getModels.sh"), *options, "--folder", str(folder)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False), folder
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False), folder
 
 
 @pytest.mark.parametrize("tool", TOOLS)
@@ -180,7 +180,7 @@ def test_it_downloads_and_converts(tmp_path, server):
 )
 def test_bad_options(options, words):
     command, environment = [str(ROOT / "getModels.sh"), "--body", *options], {**os.environ, "PYTHON": sys.executable}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert process.returncode in (1, 2)
     assert words in process.stderr
     assert process.stderr.count("\n") == 1

@@ -7,9 +7,10 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
-from conftest import ROOT, run_script
+from conftest import PATIENCE, ROOT, run_script
 from videos import fake_main, write_pictures
 
 from session import Output, ending_on_signals, shown
@@ -36,7 +37,7 @@ runpy.run_path(script, run_name="__main__")
 
 def interrupt_at(module, script, number=signal.SIGINT, before=None):
     command = [sys.executable, "-c", INTERRUPTED_AT, module, str(int(number)), str(ROOT / script)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=before, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, preexec_fn=before, check=False)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -55,7 +56,7 @@ def test_where_ctrl_c_is_ignored_it_stays_so():
 def test_nothing_happens_where_others_import_us():
     code = "import signal, sys; before = signal.getsignal(signal.SIGINT), sys.excepthook; import pose_detector"
     code += "; assert before == (signal.getsignal(signal.SIGINT), sys.excepthook)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=120).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
@@ -76,13 +77,60 @@ def test_signals_end_with_their_status_and_a_second_one_does_not_break_off_what_
     assert (ended.value.code, closed) == (128 + number, [True])
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_whose_exception_is_lost_is_sent_again(monkeypatch, name):
+    monkeypatch.setattr("session.INSISTENCE", 0.05)
+    number, n_lost = getattr(signal, name), 0
+
+    def work():
+        nonlocal n_lost
+        with ending_on_signals():
+            for _ in range(2):
+                try:
+                    signal.raise_signal(number) if n_lost == 0 else time.sleep(PATIENCE)
+                except SystemExit:
+                    n_lost += 1
+            time.sleep(PATIENCE)
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert (ended.value.code, n_lost) == (128 + number, 2)
+
+
+def test_closing_that_takes_its_time_is_not_broken_off(monkeypatch):
+    monkeypatch.setattr("session.INSISTENCE", 0.01)
+    closed = []
+
+    def slow():
+        try:
+            yield
+        finally:
+            time.sleep(0.2)
+            closed.append("generator")
+
+    def work():
+        with ending_on_signals():
+            steps = slow()
+            next(steps)
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                time.sleep(0.2)
+                steps.close()
+                closed.append("work")
+
+    with pytest.raises(SystemExit):
+        work()
+    assert closed == ["generator", "work"]
+
+
 # Streams
 
 
 def run_closed(folder, redirections, *arguments):
     """A script on pictures, by a shell that closes what is named."""
     command = " ".join([f'"{sys.executable}" "{ROOT}/pose_detector.py"', *map(str, arguments), redirections])
-    return subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
@@ -171,7 +219,9 @@ def limited(megabytes):
 @pytest.mark.parametrize("megabytes", [300, 500, 690])
 @pytest.mark.parametrize("script", ["pose_detector.py", "train_coco_pose_estimation.py", "gen_ignore_mask.py", "plot_train_log.py"])
 def test_too_little_memory_for_the_libraries_is_one_line(script, megabytes):
-    ended = subprocess.run([sys.executable, ROOT / script], capture_output=True, text=True, timeout=60, preexec_fn=limited(megabytes), check=False)
+    ended = subprocess.run(
+        [sys.executable, ROOT / script], capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limited(megabytes), check=False
+    )
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert f"{script}: not enough memory for the libraries" in ended.stderr
 
@@ -180,7 +230,7 @@ def test_too_little_memory_for_the_libraries_is_one_line(script, megabytes):
 @pytest.mark.parametrize("engine", ["openvino", "chainer"])
 def test_too_little_memory_for_the_network_is_one_line(tmp_path, engine):
     command = [sys.executable, ROOT / "pose_detector.py", "lightposenet", "--img", ROOT / "data" / "person.png", "--out", tmp_path / "r.png"]
-    ended = subprocess.run([*command, "--engine", engine], capture_output=True, text=True, timeout=120, preexec_fn=limited(720), check=False)
+    ended = subprocess.run([*command, "--engine", engine], capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limited(720), check=False)
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert "not enough memory" in ended.stderr
     assert not (tmp_path / "r.png").exists()

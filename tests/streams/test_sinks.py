@@ -313,7 +313,7 @@ half.rng = random.Random({}); os.write = half"""
     folder = tmp_path / "r"
     for seed in range(3):
         process = start_fake(*arguments(pictures, folder, [name]), "--resume", seconds=0, before=f"exec({cut.format(seed)!r})")
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         assert process.returncode in (0, -9)
         if name == "coco_results" and (folder / "r.json").exists():
             json.loads((folder / "r.json").read_text())
