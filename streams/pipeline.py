@@ -86,7 +86,6 @@ def open_source(source, wanted):
         raise
 
 
-@opencv_on_one_thread()
 def work_on_picture(path, image, wanted, detector) -> int:
     """Detect, write the files of results, all or none of them, say what was found and how long it took."""
     check_detector(wanted, detector)
@@ -129,7 +128,6 @@ def skipped_lines(persons) -> list:
     return [f"person {i}: {name.replace('_', ' ')} skipped: {why}" for i, person in enumerate(persons) for name, why in person.skipped.items()]
 
 
-@opencv_on_one_thread()
 def work_on_frames(source, wanted, note, detector) -> int:
     """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
     check_detector(wanted, detector)
@@ -140,6 +138,8 @@ def work_on_frames(source, wanted, note, detector) -> int:
     from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
 
     with ExitStack() as stack:
+        if not source.live:  # a camera's frames, as a single picture, go through one stage after another: each may have all cores
+            stack.enter_context(opencv_on_one_thread())
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
