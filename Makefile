@@ -30,8 +30,9 @@ demo: $(VENV)/runtime.stamp
 models: $(VENV)/runtime.stamp
 	PYTHON=$(RUN) ./getModels.sh
 
+# In two processes, file by file: much of the time is waiting for servers, kills and processes that start.
 test: lint
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 check: lint
 	$(RUN) -m pytest $(QUICK)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 import cli
 import cli_network
@@ -124,6 +125,7 @@ def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
     with pipeline.prepare(*cli_streams.asked(options)) as work:
         face = FaceDetector(open_net(choose("face", options.weights), options.weights, **engine))
+        face.detect(np.zeros((64, 64, 3), np.uint8))  # it warms up now, not when the first face comes
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))
         pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)

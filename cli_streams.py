@@ -123,6 +123,12 @@ def _add_drawing_options(group, pose, live):
         group.add_argument("--heatmaps", action="store_true", help="Draw the network's heatmaps too, which show why a joint was found or missed.")
 
 
+# Options that decide what the numbers and pictures of a run are, so that one with others is another run.
+DECIDE = (
+    *("weights", "face_weights", "hand_weights", "xml", "hand", "precise", "flip", "short_side", "scales", "no_faces", "no_hands", "min_face"),
+    *("min_hand", "most", "input_scale", "input_offset", "precision", "engine", "threshold", "max_people", "openpose_model"),
+    *("labels", "heatmaps", "background"),
+)
 READS = ("weights", "xml", "bin", "face_weights", "hand_weights", "pose_weights")  # options that name files which are read
 
 
@@ -140,7 +146,8 @@ def asked(options) -> tuple:
         choice = Choice(options.first, options.last, options.step, options.fps)
         source = Source(img=options.img, names=tuple(options.input or given.get("names") or ()), recursive=options.recursive, choice=choice)
     values = {name: given[name] for name in Wanted.__dataclass_fields__ if name in given}
-    wanted = Wanted(**values, reads={name: given[name] for name in READS if given.get(name)})
+    settings = {name: Path(given[name]).name if name in READS and given[name] else given[name] for name in DECIDE if name in given}
+    wanted = Wanted(**values, settings=settings, reads={name: given[name] for name in READS if given.get(name)})
     alone = given.get("names", [])  # named without --img or --input: a picture, and nothing is said of results
     is_picture = len(alone) == 1 and (source.picture or (Path(alone[0]).suffix.lower() in PICTURES and not is_animated(alone[0])))
     if alone == [STDIN] or (is_picture and not wanted.named):

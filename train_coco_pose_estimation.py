@@ -10,6 +10,7 @@ Ctrl-C ends after the iteration at work, with a snapshot.
 
 import process  # noqa: F401 (before what takes seconds)
 
+import os
 import sys
 import tempfile
 from functools import partial
@@ -21,6 +22,7 @@ import cli
 from engines import open_net
 from entity import LEARNING, TRAINING
 from errors import InputError
+from files import make_folder
 from models import ARCHS, MODELS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights
 from training.recipe import Recipe
@@ -192,8 +194,7 @@ def check(options):
         raise InputError("--batch_normalisation is for training from nothing: a network that has it folded in goes on without it")
     out = Path(options.out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
+        tempfile.TemporaryFile(dir=next(each for each in (out, *out.absolute().parents) if os.path.lexists(each))).close()
     except OSError as error:
         raise InputError(f"--out {out}: files cannot be written there ({error.strerror}); choose another folder") from None
     if options.resume is None and any(out.glob("snapshot_iter_*")):
@@ -243,6 +244,7 @@ def train(options):
     datasets = make_datasets(options)
     weights = None if options.resume is not None else first_weights(options)
     teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
+    make_folder(options.out)
     from pose_detector import PoseDetector
     from training.run import run  # Chainer takes a second to import: after what can be checked without
 

@@ -24,6 +24,9 @@ from streams.threads import undivided
 DECAY, CLIP, WARM_UP, LEAST, KEEP = 1e-3, 5.0, 150, 0.003, 0.998
 SAVE_EVERY, REPORT_EVERY = 300, 100  # seconds; iterations
 
+STATE = {"facts": dict, "student": dict, "average": dict, "optimiser": dict, "minutes": (int, float), "iteration": int}
+STATE_FACTS = {"arch", "widths"}
+
 
 class Schedule(NamedTuple):
     """minutes: of this call; total: of the whole run, along which the rate falls; steps: iterations of this call at most; compiled: whether the
@@ -61,9 +64,21 @@ def read_state(path) -> dict:
             state = torch.load(file, map_location="cpu", weights_only=True) if is_whole else None
         except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
             state = None
-    if not isinstance(state, dict) or not {"facts", "student", "average", "optimiser", "minutes", "iteration"} <= state.keys():
+    if (
+        not isinstance(state, dict)
+        or not all(isinstance(state.get(name), kind) for name, kind in STATE.items())
+        or not state["facts"].keys() >= STATE_FACTS
+    ):
         raise InputError(f"state {path}: expected the file of a training of distil, got something else or a part of it; name another one")
     return state
+
+
+def load(module, values, path):
+    """module.load_state_dict(values). Raises InputError, naming path, where they do not belong to it."""
+    try:
+        module.load_state_dict(values)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+        raise InputError(f"state {path}: its numbers are not those of the network that it names; name another one") from None
 
 
 class Trainer:
@@ -81,10 +96,10 @@ class Trainer:
         self.begin = time.monotonic()
 
     def go_on(self, state):
-        """Take up what read_state read."""
-        self.student.load_state_dict(state["student"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        """Take up what read_state read. Raises InputError where it is of another network."""
+        load(self.student, state["student"], self.path)
+        load(self.average, state["average"], self.path)
+        load(self.optimiser, state["optimiser"], self.path)
         self.iteration = self.first = state["iteration"]
         self.before = state["minutes"]
 

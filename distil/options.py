@@ -21,6 +21,7 @@ from models.npz import open_npz
 from models.weights import read_weights
 
 minutes = partial(cli.bounded_float, least=0.001, most=1e6, what="number of minutes")
+MOST_WIDTH = 4096
 STATISTICS_BATCHES = 20  # from which a network that begins with weights gets the statistics of its normalisation
 
 
@@ -80,7 +81,16 @@ def widths(text) -> tuple:
     parts = text.split(",")
     if len(parts) != 4:
         raise cli.ArgumentTypeError(f"expected four whole numbers W,M,A,B, got {text!r}")
-    return tuple(cli.whole_number(part, least=1, most=4096) for part in parts)
+    return tuple(cli.whole_number(part, least=1, most=MOST_WIDTH) for part in parts)
+
+
+def checked_widths(found, path):
+    """The widths that a state says. Raises InputError where they are none."""
+    if found is None:
+        return None
+    if not isinstance(found, (list, tuple)) or len(found) != 4 or not all(type(width) is int and 1 <= width <= MOST_WIDTH for width in found):
+        raise InputError(f"state {path}: expected four widths from 1 to {MOST_WIDTH}, got something else; name another one")
+    return tuple(found)
 
 
 def network_of(arch, wanted):
@@ -134,11 +144,12 @@ def make_trainer(training, arch, taps, facts, examples):
         torch.set_num_threads(training.threads)
     torch.manual_seed(training.seed)
     state = read_state(training.state) if training.resume else None
-    chosen = state["facts"]["widths"] if state else training.widths
+    chosen = checked_widths(state["facts"]["widths"], training.state) if state else training.widths
     facts = {"arch": arch, "widths": list(chosen) if chosen else None, **facts}
     if state and state["facts"] != facts:
-        name = next(name for name in facts if facts[name] != state["facts"].get(name))
-        raise InputError(f"--resume {training.state}: {name} was {state['facts'].get(name)}, got {facts[name]}; give the same, or begin another one")
+        name = next(name for name in (*facts, *state["facts"]) if facts.get(name) != state["facts"].get(name))
+        was, got = state["facts"].get(name), facts.get(name)
+        raise InputError(f"--resume {training.state}: {name} was {was}, got {got}; give the same, or begin another one")
     network = network_of(arch, chosen)
     student = Student(network, taps)
     if training.start:

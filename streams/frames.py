@@ -194,6 +194,13 @@ def open_frames(names, recursive=False, without=None):
     return Pictures(list(paths), _stems(paths, paths.values()), left_out.items())
 
 
+def check_there(names):
+    """Raise InputError for a name of --input that stands for nothing here."""
+    for name in names if not is_live(names) else ():
+        if name != STDIN and not is_url(name):
+            _expand(name, recursive=False)
+
+
 def _why_left_out(path):
     """Why a file in a folder is not worked on; None if it is."""
     suffix = path.suffix.lower()

@@ -22,7 +22,7 @@ from files import STDIN, STDOUT, check_url, is_url
 from keypoints.draw import BACKGROUNDS, draw_heatmaps, draw_people, number_and_rank, number_of
 from keypoints.track import Tracker
 from keypoints.whole import best_of, enlarged
-from streams import outputs, results
+from streams import outputs, records, results
 from streams.frames import DEFAULT_RATE, Frame, Pictures, Video, is_live, open_frames
 from streams.live import Live, open_live
 from streams.picture import read_image
@@ -98,9 +98,9 @@ def work_on_picture(path, image, wanted, detector) -> int:
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
-    parts = [detector.describe(persons), *([str(out)] if out else [])]
+    parts = [detector.describe(persons), *([str(out)] if out and out != STDOUT else [])]
     timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s, {by(detector)}"
-    others = [str(name) for name in contents if name != out]
+    others = [str(name) for name in contents if name not in (out, STDOUT)]
     say = partial(print, file=sys.stderr if wanted.to_stdout else sys.stdout)
     say("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
     for line in skipped_lines(persons) if wanted.verbose else []:
@@ -138,8 +138,9 @@ def work_on_frames(source, wanted, note, detector) -> int:
     from tqdm import tqdm  # takes 30 ms, which one picture need not wait for
 
     with ExitStack() as stack:
-        if not source.live:  # a camera's frames, as a single picture, go through one stage after another: each may have all cores
-            stack.enter_context(opencv_on_one_thread())
+        if not source.live:
+            records.check_same_run(wanted, detector)
+            stack.enter_context(opencv_on_one_thread())  # a camera's frames go through one stage after another, and each may have all cores
         opened = outputs.open_sinks(wanted, source, detector)
         for sink in opened:
             stack.enter_context(closing(sink))
@@ -171,8 +172,9 @@ def work(source, detector, opened, tracker, window, counts, wanted):
 
     from tqdm import tqdm
 
-    # The bar waits a second, so that what goes wrong at once is one line.
-    bar = tqdm(total=len(source) or None, unit=unit_of(source), delay=1, mininterval=0.5 if sys.stderr.isatty() else 30)
+    # The bar waits a second, so that what goes wrong at once is one line. With -v the lines show how far it is.
+    every = 0.5 if sys.stderr.isatty() else 30
+    bar = tqdm(total=len(source) or None, unit=unit_of(source), delay=1, mininterval=every, disable=wanted.verbose)
     with bar, closing(detect_frames(source, detector, skip)) as answers:
         begin = time.perf_counter()
         for frame, found in answers:

@@ -1,7 +1,8 @@
 """Where the results of many frames go: files that grow, folders, a video. What is finished is on the disk, whole, at any moment.
 
 A sink has `has(frame)`: whether an earlier run that is continued wrote this frame (its image may be None yet); `write(frame, persons, drawn)`;
-and `close()`. Those that write numbers also have `pictures` {name: number}, of an earlier run that is continued, and `number_of(frame)`.
+and `close()`. Those that write numbers also have `pictures` {name: number}, of an earlier run that is continued, `number_of(frame)`, and `open()`:
+until it is called, an earlier run's files are read and not changed.
 """
 
 import csv
@@ -49,6 +50,9 @@ class JsonLines:
                     self.pictures[record["image"]] = record["frame"]
         self.file = GrowingFile(path, keep)
 
+    def open(self):
+        self.file.open()
+
     def number_of(self, frame):
         return frame.number
 
@@ -85,6 +89,10 @@ class Table:
         for name, *facts in self.nobody.lines:
             self._remember(encoded(name).decode(), *facts)
         self.file = GrowingFile(path, keep)
+
+    def open(self):
+        self.nobody.open()
+        self.file.open()
 
     def _remember(self, name, number, seconds):
         self.done.add(frame_key(name, number, seconds))
@@ -128,6 +136,9 @@ class CocoResults:
         self.later = Remembered(path, resume)
         for name, number, entries in found + self.later.lines:
             self._take(name, number, entries)
+
+    def open(self):
+        self.later.open()
         self._write_list()
 
     def _take(self, name, number, entries):

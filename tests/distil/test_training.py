@@ -212,6 +212,33 @@ def test_a_compiled_network_learns_the_same(tmp_path):
     assert set(read_state(tmp_path / "True.pt")["student"]) == set(learnt[0])
 
 
+def test_a_state_whose_numbers_are_of_another_network(tmp_path, capsys):
+    made_pack(tmp_path / "hand.npz", 3)
+    path = tmp_path / "s.pt"
+    options = ["train", "hand", str(tmp_path / "hand.npz"), str(path), "--total", "9", "--steps", "1", "--batch", "2"]
+    assert points.main(options) == 0
+    good = read_state(path)
+    name = next(iter(good["average"]))
+    damages = (
+        {"facts": {}},
+        {"facts": None},
+        {"facts": {**good["facts"], "widths": "abc"}},
+        {"facts": {**good["facts"], "widths": [0, 1, 2, 3]}},
+        {"average": {}, "student": {}},
+        {"average": {**good["average"], name: "text"}, "student": {**good["student"], name: "text"}},
+        {"average": {**good["average"], name: torch.zeros(3)}, "student": {**good["student"], name: torch.zeros(3)}},
+    )
+    capsys.readouterr()
+    for damage in damages:
+        torch.save({**good, **damage}, path)
+        assert export.main([str(path), str(tmp_path / "w.npz")]) == 2
+        assert points.main([*options, "--resume"]) == 2
+        errors = capsys.readouterr().err.splitlines()
+        assert len(errors) == 2
+        assert all(str(path) in line for line in errors)
+    assert not (tmp_path / "w.npz").exists()
+
+
 def test_widths_of_a_network_that_has_none_to_choose():
     from distil.options import network_of
 
