@@ -137,8 +137,7 @@ def measured_rows(options, archs, repeats, folder) -> list:
     found = []
     for arch in archs:
         found += networks.network_rows(arch, (options.size, options.size), repeats, calibration)
-    with opencv_on_one_thread():  # as in the scripts
-        found += stages.stage_rows(PoseDetector(open_net("lightposenet")), options.img, Path(folder) / "out.json", 3 * repeats)
+    found += stages.stage_rows(PoseDetector(open_net("lightposenet")), options.img, Path(folder) / "out.json", 3 * repeats)
     found += runs.start_rows(options.img, folder, repeats)
     few = 1 if options.quick else 3
     if options.photos:
@@ -158,9 +157,8 @@ def measure(options):
     repeats = options.repeats or (3 if options.quick else 7)
     with tempfile.TemporaryDirectory() as folder:
         found = measured_rows(options, archs, repeats, folder)
-    with opencv_on_one_thread():
-        people = stages.growth_with_people(3 * repeats, (1, 5, 20) if options.quick else stages.PEOPLE)
-        pixels = stages.growth_with_pixels(PoseDetector(open_net("lightposenet")), image, repeats, (256, 368) if options.quick else stages.SIDES)
+    people = stages.growth_with_people(3 * repeats, (1, 5, 20) if options.quick else stages.PEOPLE)
+    pixels = stages.growth_with_pixels(PoseDetector(open_net("lightposenet")), image, repeats, (256, 368) if options.quick else stages.SIDES)
     rates = networks.best_rates(repeats)
     host = machine()
     texts = {

@@ -94,7 +94,6 @@ def open_source(source, wanted):
         raise
 
 
-@opencv_on_one_thread()
 def work_on_picture(path, image, wanted, detector) -> int:
     """Detect, write the files of results, all or none of them, say what was found and how long it took."""
     check_detector(wanted, detector)
@@ -119,7 +118,6 @@ def work_on_picture(path, image, wanted, detector) -> int:
     return 0
 
 
-@opencv_on_one_thread()
 def work_on_frames(source, wanted, note, detector) -> int:
     """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
     check_detector(wanted, detector)
@@ -130,6 +128,8 @@ def work_on_frames(source, wanted, note, detector) -> int:
     read_reduced(source, wanted, detector)
     with ExitStack() as stack:
         records.check_same_run(wanted, detector)
+        if not source.live:  # a camera's frames go through one stage after another, and each may have all cores
+            stack.enter_context(opencv_on_one_thread())
         for line in outputs.notes(wanted, source):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         outputs.take_up_parts(wanted, source, detector)
