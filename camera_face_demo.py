@@ -12,8 +12,11 @@ from functools import partial
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 import cli
+import cli_network
+import cli_streams
 from demo import WholeBodyDetector
 from engines import open_net
 from engines.cache import default_cache_dir
@@ -112,16 +115,17 @@ def parser():
     p.add_argument(
         "--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="Look for no smaller faces (default: 48)."
     )
-    cli.add_camera_options(p, pose=False)
-    cli.add_short_side(p, "With --pose. ", default=256)
-    cli.add_engine_options(p)
+    cli_streams.add_camera_options(p, pose=False)
+    cli_network.add_short_side(p, "With --pose. ", default=256)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         face = FaceDetector(open_net(choose("face", options.weights), options.weights, **engine))
+        face.detect(np.zeros((64, 64, 3), np.uint8))  # it warms up now, not when the first face comes
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))
         pose = PoseDetector(open_net(options.pose_arch, options.pose_weights, **engine), short_side=options.short_side)

@@ -9,6 +9,8 @@ import process  # noqa: F401 (before what takes seconds)
 import sys
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from models import ARCHS, OURS
@@ -30,15 +32,15 @@ def parser():
         metavar="FILE",
         help="Read the weights from this file, an .npz or a file of OpenVINO (default: those that ship, or were fetched).",
     )
-    cli.add_camera_options(p)
-    cli.add_short_side(p, default=256)
-    cli.add_engine_options(p)
+    cli_streams.add_camera_options(p)
+    cli_network.add_short_side(p, default=256)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = cli.engine_options(options)
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = cli_network.engine_options(options)
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         return work(PoseDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), short_side=options.short_side))
 
 

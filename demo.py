@@ -14,6 +14,8 @@ from functools import partial
 import numpy as np
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from errors import InputError
@@ -33,7 +35,7 @@ MOST = 100  # faces, and hands, of one picture
 class WholeBodyDetector:
     """persons = WholeBodyDetector(pose_detector, face_detector, hand_detector).detect(image)"""
 
-    has_pose = True
+    has_pose, least_side = True, None  # faces and hands are cut out of the picture in full
 
     def __init__(self, pose, face=None, hand=None, min_face=MIN_SIDE, min_hand=MIN_SIDE, most=MOST):
         """pose: a PoseDetector. face, hand: a FaceDetector and a HandDetector, or None to leave these out.
@@ -75,9 +77,9 @@ class WholeBodyDetector:
         self.seconds = {key: sum(detector.seconds[key] for detector in self._detectors()) for key in self.seconds}
         return persons
 
-    def stream(self, images):
-        """Yield (image, persons) for each of the images, in order."""
-        with closing(self.pose.stream(images)) as answers:
+    def stream(self, images, ahead=iter):
+        """Yield (image, persons) for each of the images, in order. ahead: as PoseDetector's."""
+        with closing(self.pose.stream(images, ahead)) as answers:
             for image, people in answers:
                 yield image, self._with_parts(image, persons_of(people))
 
@@ -143,10 +145,10 @@ def part_boxes(pose, min_side) -> tuple:
 
 def parser():
     p = cli.Parser(prog="demo.py", description=__doc__)
-    cli.add_network(p, "pose")
-    cli.add_source_options(p, words=True)
-    cli.add_short_side(p)
-    cli.add_scales(p)
+    cli_network.add_network(p, "pose")
+    cli_streams.add_source_options(p, words=True)
+    cli_network.add_short_side(p)
+    cli_network.add_scales(p)
     group = p.add_argument_group("faces and hands")
     for part in ("face", "hand"):
         about = f"Take these weights for the {part}s: an .npz of {part}net or light{part}net, or a file of OpenVINO"
@@ -168,7 +170,7 @@ def parser():
         metavar="N",
         help="Look at no more than N faces and N hands in a picture, the largest ones (default: %(default)s).",
     )
-    cli.add_engine_options(p)
+    cli_network.add_engine_options(p)
     return p
 
 
@@ -181,8 +183,8 @@ def part_network(options, part):
 
 
 def detect(options):
-    engine = {"cache_dir": default_cache_dir(), **cli.engine_options(options)}
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side, again=options.scales == "auto")
         networks = {part: part_network(options, part) for part in ("face", "hand")}
         face = FaceDetector(open_net(*networks["face"], **engine)) if networks["face"] else None

@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 
 import cli
+import cli_network
 from engines import open_net
 from engines.cache import default_cache_dir
 from entity import COCO_YEAR
@@ -67,11 +68,11 @@ def parser():
         help="Average the maps of these scales of --short_side, instead of the preset's.",
     )
     p.add_argument("--flip", action="store_true", help="Average the maps of the picture and of its mirror image, whatever the preset says.")
-    cli.add_short_side(p)
+    cli_network.add_short_side(p)
     p.add_argument("--out", metavar="FILE", help="Write the detections as COCO's list of results (JSON).")
     p.add_argument("--json", metavar="FILE", help="Write the figures, the errors of each keypoint, and those of each picture (JSON).")
     p.add_argument("--report", metavar="FOLDER", help="Make a page with the worst and the best pictures, FOLDER/index.html.")
-    cli.add_engine_options(p)
+    cli_network.add_engine_options(p)
     return p
 
 
@@ -90,7 +91,7 @@ def check_outputs(options, annotations, folder):
 
 
 def open_detector(options):
-    net = open_net(options.arch, options.weights, bin=options.bin, cache_dir=default_cache_dir(), **cli.engine_options(options))
+    net = open_net(options.arch, options.weights, bin=options.bin, cache_dir=default_cache_dir(), **cli_network.engine_options(options))
     kind = PRESETS[options.preset] | ({"flip": True} if options.flip else {})
     if options.scales:
         kind = kind | {"precise": True, "scales": options.scales}
@@ -99,7 +100,7 @@ def open_detector(options):
 
 def describe(options, detector, n_images, n_total) -> dict:
     """What was run."""
-    engine = cli.engine_options(options)
+    engine = cli_network.engine_options(options)
     return {
         "arch": options.arch,
         "weights": str(options.weights or ARCHS[options.arch].weights.name),

@@ -9,6 +9,8 @@ import process  # noqa: F401 (before what takes seconds)
 import sys
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from keypoints import draw
@@ -42,15 +44,15 @@ class FaceDetector(PointDetector):
 
 def parser():
     p = cli.Parser(prog="face_detector.py", description=__doc__)
-    cli.add_network(p, "face")
-    cli.add_source_options(p, pose=False, words=True)
-    cli.add_engine_options(p)
+    cli_network.add_network(p, "face")
+    cli_streams.add_source_options(p, pose=False, words=True)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = cli.engine_options(options)
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = cli_network.engine_options(options)
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         return work(FaceDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)))
 
 

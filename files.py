@@ -30,8 +30,11 @@ def is_url(name) -> bool:
 
 
 def check_url(url, what):
-    """Raise InputError for file://, which names no server."""
-    parts = urlsplit(url)
+    """Raise InputError for file://, which names no server, and for what is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{what} {url}: this is no URL ({error}); check it") from None
     if parts.scheme.lower() == "file":
         raise InputError(f"{what} {url}: a URL names a server; for a file of this machine give its path, {unquote(parts.path) or '/...'}")
 
@@ -83,6 +86,8 @@ def check_path(path, option):
 
 def check_folder(path, option):
     """Raise InputError if path is no folder that can be written, and none that can be made."""
+    if path == STDOUT:
+        raise InputError(f"{option} -: expected a folder's name, and - is stdout; name a folder")
     path = Path(path)
     try:
         there = next(each for each in (path, *path.absolute().parents) if os.path.lexists(each))

@@ -102,9 +102,8 @@ def run_all(work, tasks, jobs):
         return
     pool = ProcessPoolExecutor(jobs, initializer=workers.settle)
     try:
-        with workers.undisturbed():  # it is here that processes are started
-            found = pool.map(work, tasks, chunksize=CHUNK)
-        yield from found
+        workers.start(pool)
+        yield from pool.map(work, tasks, chunksize=CHUNK)
     except BrokenProcessPool:
         raise InputError("a process that makes masks has ended by itself (killed, or out of memory); run it again, with fewer --jobs") from None
     finally:

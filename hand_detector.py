@@ -9,6 +9,8 @@ import process  # noqa: F401 (before what takes seconds)
 import sys
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from keypoints import draw
@@ -50,16 +52,16 @@ class HandDetector(PointDetector):
 
 def parser():
     p = cli.Parser(prog="hand_detector.py", description=__doc__)
-    cli.add_network(p, "hand")
+    cli_network.add_network(p, "hand")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="Say which hand the picture shows (default: right).")
-    cli.add_source_options(p, pose=False, words=True)
-    cli.add_engine_options(p)
+    cli_streams.add_source_options(p, pose=False, words=True)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = cli.engine_options(options)
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = cli_network.engine_options(options)
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         return work(HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
 
 

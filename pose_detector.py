@@ -8,11 +8,15 @@ import process  # noqa: F401 (before what takes seconds)
 
 import sys
 import time
+from collections import deque
 from contextlib import closing
+from dataclasses import dataclass
 
 import numpy as np
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from entity import STRIDE, Decoding
@@ -26,6 +30,24 @@ from keypoints.whole import persons_of
 from streams import pipeline
 
 SCALES = (0.5, 1, 1.5, 2)  # of precise mode
+
+
+@dataclass(eq=False)
+class Look:
+    """A picture as the network is shown it, and what was seen."""
+
+    image: np.ndarray  # (H, W, 3) uint8 BGR
+    x: np.ndarray | None  # of the network; None: done
+    net_wh: tuple  # pixels of x
+    first: "Look | None" = None  # the look at the same picture that left doubts
+    people: People | None = None
+    seen: tuple = (None, None)  # PoseDetector's heatmaps and covered_wh
+
+    def better_of(self, second):
+        """This look, with what the second one saw where that is more."""
+        if evidence(second.people) > evidence(self.people):
+            self.people, self.seen = second.people, second.seen
+        return self
 
 
 class PoseDetector:
@@ -52,6 +74,11 @@ class PoseDetector:
         self.flip = flip
         self.seconds = {"network": 0.0, "decode": 0.0}  # of the last picture; "network" includes resizing
         self.heatmaps, self.covered_wh = None, None  # of the last picture: (19, h, w), and how many of its pixels they cover
+
+    @property
+    def least_side(self):
+        """Pixels of a picture's short side that make a difference: twice as many as the network sees, for what is averaged."""
+        return round(2 * self.short_side * max(self.scales or (1,)))
 
     @property
     def name(self):
@@ -82,33 +109,77 @@ class PoseDetector:
         self.seconds = {"network": middle - begin, "decode": time.perf_counter() - middle}
         return self._looked_again(image, people)
 
-    def stream(self, images):
+    def stream(self, images, ahead=iter):
         """Yield (image, People) for each of the images, in order, while the network already works on the next ones.
 
         images: (H, W, 3) uint8 BGR each, an iterable that may be endless; quickest where they have one size. For `precise` one at a time.
+        ahead: what runs the images, and what is made of them for the network, in a thread of its own: streams.threads.read_ahead.
         """
         if self.scales:
-            yield from ((image, self.detect(image)) for image in images)
+            with closing(ahead(image for image in images)) as images:
+                yield from ((image, self.detect(image)) for image in images)
             return
-        inputs = ((image, self._input(resize(image, self._net_wh(image)))) for image in images)
-        with closing(self.net.stream(inputs)) as answers:
-            for image, answer in answers:
-                people = self._people(*self._one_picture(*answer), np.divide((image.shape[1], image.shape[0]), self._net_wh(image)))
-                yield image, self._looked_again(image, people)
+        inputs = (Look(image, self._input(resize(image, self._net_wh(image))), self._net_wh(image)) for image in images)
+        with closing(ahead(inputs)) as inputs:
+            for look in self._in_order(inputs):
+                self.heatmaps, self.covered_wh = look.seen
+                yield look.image, look.people
+
+    def _in_order(self, looks):
+        """Yield the looks with the people in them, in order, after second ones where these are worth it: all go through the network in one row."""
+        waiting, second = deque(), deque()
+
+        def all_looks():
+            for look in looks:
+                waiting.append(look)
+                yield look, look.x
+                while second:
+                    again = second.popleft()
+                    yield again, again.x
+
+        def take(look, answer):
+            look.people, look.seen = self._seen(*answer, look)
+            if look.first is None and self._is_doubtful(look.people, look.image):
+                second.append(self._second_look(look))
+                return
+            if look.first is not None:
+                look = look.first.better_of(look)
+            look.x = None
+
+        with closing(self.net.stream(all_looks())) as answers:
+            for look, answer in answers:
+                take(look, answer)
+                while waiting and waiting[0].x is None:
+                    yield waiting.popleft()
+        for again in second:  # of the last pictures
+            take(again, self.net(again.x))
+        yield from waiting
+
+    def _seen(self, pafs, heatmaps, look) -> tuple:
+        """People, and (heatmaps, how much they cover), of the network's answer to a Look."""
+        people = self._people(*self._one_picture(pafs, heatmaps), np.divide((look.image.shape[1], look.image.shape[0]), look.net_wh))
+        return people, (self.heatmaps, self.covered_wh)
+
+    def _is_doubtful(self, people, image):
+        return self.again and is_doubtful(people.poses, (image.shape[1], image.shape[0]))
+
+    def _second_look(self, look):
+        """People who are too large for the network are found in a smaller picture."""
+        net_wh = raise_to_stride(fit_size((look.image.shape[1], look.image.shape[0]), max(STRIDE, self.short_side // 2)))
+        return Look(look.image, self._input(resize(look.image, net_wh)), net_wh, look)
 
     def _looked_again(self, image, people):
-        """People who are too large for the network are found in a smaller picture."""
-        size_wh = image.shape[1], image.shape[0]
-        if not (self.again and is_doubtful(people.poses, size_wh)):
+        """The people of a picture, or those of a second look where it is worth it and finds more."""
+        if not self._is_doubtful(people, image):
             return people
-        begin, seen = time.perf_counter(), (self.heatmaps, self.covered_wh)
-        net_wh = raise_to_stride(fit_size(size_wh, max(STRIDE, self.short_side // 2)))
-        others = self._people(*self._maps(resize(image, net_wh)), np.divide(size_wh, net_wh))
+        begin, look = time.perf_counter(), Look(image, None, None)
+        look.people, look.seen = people, (self.heatmaps, self.covered_wh)
+        second = self._second_look(look)
+        second.people, second.seen = self._seen(*self.net(second.x), second)
         self.seconds["network"] += time.perf_counter() - begin
-        if evidence(others) > evidence(people):
-            return others
-        self.heatmaps, self.covered_wh = seen
-        return people
+        look.better_of(second)
+        self.heatmaps, self.covered_wh = look.seen
+        return look.people
 
     def _people(self, pafs, heatmaps, scale_xy):
         self.heatmaps, self.covered_wh = heatmaps, scale_xy * STRIDE * heatmaps.shape[:0:-1]
@@ -173,19 +244,19 @@ class PoseDetector:
 
 def parser():
     p = cli.Parser(prog="pose_detector.py", description=__doc__)
-    cli.add_network(p, "pose")
-    cli.add_source_options(p, words=True)
+    cli_network.add_network(p, "pose")
+    cli_streams.add_source_options(p, words=True)
     p.add_argument("--precise", action="store_true", help=f"Average {len(SCALES)} scales, which takes about eight times the work and finds more.")
     p.add_argument("--flip", action="store_true", help="Average the picture and its mirror image, which takes twice the work and finds more.")
-    cli.add_short_side(p)
-    cli.add_scales(p)
-    cli.add_engine_options(p)
+    cli_network.add_short_side(p)
+    cli_network.add_scales(p)
+    cli_network.add_engine_options(p)
     return p
 
 
 def detect(options):
-    engine = cli.engine_options(options)
-    with pipeline.prepare(*cli.asked(options)) as work:
+    engine = cli_network.engine_options(options)
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
         return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto"))
 

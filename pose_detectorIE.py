@@ -10,6 +10,8 @@ import process  # noqa: F401 (before what takes seconds)
 import sys
 
 import cli
+import cli_network
+import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
 from face_detector import FaceDetector
@@ -26,13 +28,13 @@ def parser():
         "--xml", metavar="FILE", help="Read the network from this file: .xml, .onnx, .pb, or an .npz (default: those that ship, or were fetched)."
     )
     p.add_argument("--bin", metavar="FILE", help="Read the .xml's weights from this file (default: the .bin beside it).")
-    cli.add_source_options(p)
+    cli_streams.add_source_options(p)
     p.add_argument("--precise", action="store_true", help="For poses: average four scales, which takes about eight times the work and finds more.")
     p.add_argument(
         "--flip", action="store_true", help="For poses: average the picture and its mirror image, which takes twice the work and finds more."
     )
-    cli.add_short_side(p, "For poses. ")
-    cli.add_scales(p)
+    cli_network.add_short_side(p, "For poses. ")
+    cli_network.add_scales(p)
     p.add_argument("--hand", choices=["left", "right"], default="right", help="For a hand: say which one the picture shows (default: right).")
     p.add_argument(
         "--input_scale",
@@ -41,7 +43,7 @@ def parser():
         help="Feed the network picture * S + O, for networks of others that want it so (default: as the file or ARCH says).",
     )
     p.add_argument("--input_offset", type=cli.finite_float, metavar="O", help="The O of --input_scale (default: as the file or ARCH says).")
-    cli.add_openvino_options(p)
+    cli_network.add_openvino_options(p)
     return p
 
 
@@ -53,7 +55,7 @@ def open_detector(options):
         scale=options.input_scale,
         offset=options.input_offset,
         cache_dir=default_cache_dir(),
-        **cli.openvino_options(options),
+        **cli_network.openvino_options(options),
     )
     if net.arch.task == "pose":
         return PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto")
@@ -61,7 +63,7 @@ def open_detector(options):
 
 
 def detect(options):
-    with pipeline.prepare(*cli.asked(options)) as work:
+    with pipeline.prepare(*cli_streams.asked(options)) as work:
         return work(open_detector(options))
 
 

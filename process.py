@@ -13,8 +13,9 @@ SCRIPT_MB = 700  # of address space, which the libraries take before the work be
 ENOUGH = "raise the limit (ulimit -v), or take a machine with more"
 SPENT = (  # words of those who raise something else than MemoryError
     *("bad_alloc", "cannot allocate memory", "failed to map segment", "insufficient memory", "out of memory"),
-    *("can't start new thread", "resource temporarily unavailable"),
+    *("can't alloc", "failed to allocate", "not allocate", "can't start new thread", "resource temporarily unavailable"),
 )
+M_ARENA_MAX = -8  # of mallopt (glibc's malloc.h)
 
 
 def was_started_here() -> bool:
@@ -34,6 +35,8 @@ def begin():
         quiet_interrupts()
     open_streams()
     sys.excepthook = tell_shortage
+    if room_mb() is not None:
+        share_arena()
     if is_worker():
         return
     quiet_matplotlib()
@@ -58,6 +61,19 @@ def quiet_interrupts():
     """Ctrl-C ends the process at once, with a line. For the time before and after the work, when there is nothing to keep."""
     if _signal.getsignal(_signal.SIGINT) != _signal.SIG_IGN:  # as nohup's children
         _signal.signal(_signal.SIGINT, lambda *_: end(INTERRUPTED, "interrupted"))
+
+
+def share_arena():
+    """All threads take memory from one place. By itself glibc's malloc gives each thread 64 MB of addresses; where a limit leaves no room for them,
+    every few bytes become a mapping of their own, and compiling a network, a second otherwise, did not end in two minutes.
+    """
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # of processes to come
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+    except (ImportError, OSError, AttributeError):  # another C library
+        pass
 
 
 def quiet_matplotlib():

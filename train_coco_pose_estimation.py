@@ -10,6 +10,7 @@ Ctrl-C ends after the iteration at work, with a snapshot.
 
 import process  # noqa: F401 (before what takes seconds)
 
+import os
 import sys
 import tempfile
 from functools import partial
@@ -18,14 +19,12 @@ from pathlib import Path
 import numpy as np
 
 import cli
-from coco_data_loader import CocoDataLoader
 from engines import open_net
 from entity import LEARNING, TRAINING
 from errors import InputError
+from files import make_folder
 from models import ARCHS, MODELS, OURS, VGG19, other_shapes, shapes_of
 from models.weights import read_weights
-from pose_detector import PoseDetector
-from training.mixed import MixedSamples, UnlabelledSamples
 from training.recipe import Recipe
 
 POSE_ARCHS = [name for name in OURS if ARCHS[name].task == "pose"]
@@ -195,8 +194,7 @@ def check(options):
         raise InputError("--batch_normalisation is for training from nothing: a network that has it folded in goes on without it")
     out = Path(options.out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()
+        tempfile.TemporaryFile(dir=next(each for each in (out, *out.absolute().parents) if os.path.lexists(each))).close()
     except OSError as error:
         raise InputError(f"--out {out}: files cannot be written there ({error.strerror}); choose another folder") from None
     if options.resume is None and any(out.glob("snapshot_iter_*")):
@@ -227,6 +225,9 @@ def first_weights(options) -> dict:
 
 def make_datasets(options) -> tuple:
     """Training samples, validation samples and the indices of those that are used."""
+    from coco_data_loader import CocoDataLoader  # which --help need not wait for
+    from training.mixed import MixedSamples, UnlabelledSamples
+
     train = CocoDataLoader(options.coco_dir, options.insize, "train", options.seed)
     val = CocoDataLoader(options.coco_dir, options.insize, "val")
     wanted = options.val_samples or min(TEST["val_samples"] if options.test else LEARNING.val_samples, len(val))
@@ -243,6 +244,8 @@ def train(options):
     datasets = make_datasets(options)
     weights = None if options.resume is not None else first_weights(options)
     teacher = open_net(options.teacher_arch, options.teacher, precision="f32") if options.teacher else None
+    make_folder(options.out)
+    from pose_detector import PoseDetector
     from training.run import run  # Chainer takes a second to import: after what can be checked without
 
     recipe = Recipe(**{name: getattr(options, name) for name in Recipe.__dataclass_fields__})

@@ -1,14 +1,22 @@
 """A video of cut-outs that move, with the truth: people cross, hide behind each other and behind a column, leave and come back, in two sizes.
 
+    python -m data.moving_people --out moving.mp4
+
 The portraits are those of data/ (public domain); three more people are the same portraits in other colours.
 """
 
+import process  # noqa: F401 (before what takes seconds)
+
+import sys
+from contextlib import closing
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+import cli
 from data.make_scene import DATA, FLOOR, WALL
+from streams.video import VideoFile, check_video_path
 
 SIZE_WH, RATE, N_FRAMES = (960, 540), 25.0, 300
 COLUMN = (430, 500)  # left, right: nearer than the small people, farther than the tall ones
@@ -134,3 +142,25 @@ def frames():
             found[i] = visible_box(box, (people[i][1][top:bottom, left:right] > 0.5).sum(), owners, i)
         hidden = [np.round(boxes[i]).astype(int).tolist() for i, box in found.items() if box is None]
         yield scene, {i: box for i, box in found.items() if box is not None}, hidden
+
+
+def parser():
+    p = cli.Parser(prog="data.moving_people", description=__doc__)
+    p.add_argument("--out", default="moving.mp4", metavar="VIDEO", help="Write this video, .mp4, .webm or .avi (default: moving.mp4).")
+    return p
+
+
+def make(options):
+    check_video_path(options.out)
+    with closing(VideoFile(options.out, RATE)) as video:
+        for image, _, _ in frames():
+            video.write(image)
+    print(f"{N_FRAMES} frames; {options.out}")
+
+
+def main(argv=None) -> int:
+    return cli.run(parser(), make, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,7 @@ from entity import N_JOINTS, N_LIMBS, STRIDE
 from errors import InputError
 from files import atomic_file, read_bytes
 from keypoints.image import PAD_COLOR, normalise
+from models.npz import map_npy
 
 MAPS_SCALE, HINTS_SCALE = 110, 32
 SHARES = {"labelled": 0.85, "unlabelled": 0.1, "nobody": 0.05}  # of the crops, as far as there are such photos
@@ -102,9 +103,8 @@ class CropSets:
         """Raises InputError if the folder holds no crops."""
         self.sets, self.left = [], []
         for path in sorted(Path(folder).glob("*.json")):
-            count = json.loads(read_bytes(path, "crops"))["crops"]
-            arrays = [np.load(path.with_name(f"{path.stem}_{key}.npy"), mmap_mode="r")[:count] for key in "xyf"]
-            if count:
+            arrays = read_set(path)
+            if len(arrays[0]):
                 self.sets.append((*arrays, content_of(arrays[0])))
                 self.left.append([])
         if not self.sets:
@@ -132,6 +132,26 @@ class CropSets:
             pixels = x[index, top * STRIDE : (top + cells) * STRIDE, left * STRIDE : (left + cells) * STRIDE]
             made.append((views.jitter(pixels, rng), y[index, :, rows, columns], f[index, :, rows, columns]))
         return tuple(map(np.stack, zip(*made, strict=True)))
+
+
+def read_set(path) -> list:
+    """x, y and f of the set whose number of crops is in N.json, mapped, not read. Raises InputError."""
+    try:
+        count = json.loads(read_bytes(path, "crops"))["crops"]
+        x, y, f = (map_npy(path.with_name(f"{path.stem}_{key}.npy")) for key in "xyf")
+        n, cells = len(x), y.shape[-1]
+        side = cells * STRIDE
+        shapes = (n, side, side, 3), (n, N_LIMBS * 2 + N_JOINTS + 1, cells, cells), (n, f.shape[1], cells, cells)
+        if type(count) is not int or not 0 <= count <= n or cells < 1:
+            raise ValueError
+        if (x.shape, y.shape, f.shape) != shapes or (x.dtype, y.dtype, f.dtype) != (np.uint8, np.int8, np.int8):
+            raise ValueError
+    except InputError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
+        cure = f"remove {path.stem}.json and {path.stem}_*.npy, and make the set again (python -m distil.body crops)"
+        raise InputError(f"{path}: expected a set of crops with its three arrays, got something else or a part of it; {cure}") from None
+    return [array[:count] for array in (x, y, f)]
 
 
 def content_of(x):

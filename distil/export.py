@@ -36,16 +36,16 @@ def export(options):
 
 def weights_of_state(path):
     """(arch, network, {"conv1/W": array float32, ...} in the table's order) of a state. Raises InputError."""
-    from distil.loop import read_state
+    from distil.loop import load, read_state
     from distil.student import Student
 
     state = read_state(path)
     arch = state["facts"]["arch"]
     if arch not in ARCHS:
         raise InputError(f"state {path}: it is of {arch!r}, which is not a network here; name another one")
-    network = shared.network_of(arch, state["facts"]["widths"])
+    network = shared.network_of(arch, shared.checked_widths(state["facts"]["widths"], path))
     student = Student(network)
-    student.load_state_dict({name: tensor for name, tensor in state["average"].items() if not name.startswith("adapters.")})
+    load(student, {name: tensor for name, tensor in state["average"].items() if not str(name).startswith("adapters.")}, path)
     return arch, network, student.weights()
 
 

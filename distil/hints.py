@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from errors import InputError
 from files import atomic_file
 from models.layers import Output
 from models.npz import read_npz
@@ -77,5 +78,10 @@ def read_axes(path) -> list:
     """What write_axes wrote. Raises InputError."""
     arrays = read_npz(path, "main axes of the hints", "make crops first (python -m distil.body crops)")
     count = len({name.split("/")[0] for name in arrays})
-    rows = [[arrays[f"{number}/{field}"] for field in Axes._fields] for number in range(count)]
+    try:
+        rows = [[arrays[f"{number}/{field}"] for field in Axes._fields] for number in range(count)]
+    except KeyError as error:
+        raise InputError(
+            f"{path}: expected the main axes of the hints, and {error} is missing; make crops again (python -m distil.body crops)"
+        ) from None
     return [Axes(str(layer), str(tap), *numbers) for layer, tap, *numbers in rows]

@@ -24,14 +24,19 @@ from streams.threads import undivided
 DECAY, CLIP, WARM_UP, LEAST, KEEP = 1e-3, 5.0, 150, 0.003, 0.998
 SAVE_EVERY, REPORT_EVERY = 300, 100  # seconds; iterations
 
+STATE = {"facts": dict, "student": dict, "average": dict, "optimiser": dict, "minutes": (int, float), "iteration": int}
+STATE_FACTS = {"arch", "widths"}
+
 
 class Schedule(NamedTuple):
-    """minutes: of this call; total: of the whole run, along which the rate falls; steps: iterations of this call at most."""
+    """minutes: of this call; total: of the whole run, along which the rate falls; steps: iterations of this call at most; compiled: whether the
+    network is compiled for each size of batch before it learns."""
 
     total: float
     minutes: float
     rate: float
     steps: int = 10**9
+    compiled: bool = False
 
     def rate_at(self, part, iteration):
         """part: of the run that is done, 0..1."""
@@ -59,9 +64,21 @@ def read_state(path) -> dict:
             state = torch.load(file, map_location="cpu", weights_only=True) if is_whole else None
         except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError):
             state = None
-    if not isinstance(state, dict) or not {"facts", "student", "average", "optimiser", "minutes", "iteration"} <= state.keys():
+    if (
+        not isinstance(state, dict)
+        or not all(isinstance(state.get(name), kind) for name, kind in STATE.items())
+        or not state["facts"].keys() >= STATE_FACTS
+    ):
         raise InputError(f"state {path}: expected the file of a training of distil, got something else or a part of it; name another one")
     return state
+
+
+def load(module, values, path):
+    """module.load_state_dict(values). Raises InputError, naming path, where they do not belong to it."""
+    try:
+        module.load_state_dict(values)
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError):
+        raise InputError(f"state {path}: its numbers are not those of the network that it names; name another one") from None
 
 
 class Trainer:
@@ -79,10 +96,10 @@ class Trainer:
         self.begin = time.monotonic()
 
     def go_on(self, state):
-        """Take up what read_state read."""
-        self.student.load_state_dict(state["student"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        """Take up what read_state read. Raises InputError where it is of another network."""
+        load(self.student, state["student"], self.path)
+        load(self.average, state["average"], self.path)
+        load(self.optimiser, state["optimiser"], self.path)
         self.iteration = self.first = state["iteration"]
         self.before = state["minutes"]
 
@@ -90,6 +107,7 @@ class Trainer:
         """batches: endless, of what loss_of takes. loss_of(student, batch, part) -> (loss, {name: number to report}), tensors on the device;
         part: of the run that is done, 0..1. An interruption saves the state first. Raises InputError if the training diverges."""
         self.begin = saved = time.monotonic()
+        student = torch.compile(self.student, dynamic=False) if self.schedule.compiled else self.student
         bf16, reported, log = has_bf16(self.device), (self.iteration, self.begin), []
         progress = tqdm(total=round(min(self.schedule.minutes, self.schedule.total - self.before) * 60), unit="s", desc="training", disable=None)
         try:
@@ -97,7 +115,7 @@ class Trainer:
                 if self._is_over():
                     break
                 with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
-                    loss, parts = loss_of(self.student, batch, self._minutes() / self.schedule.total)
+                    loss, parts = loss_of(student, batch, self._minutes() / self.schedule.total)
                 self._step(loss)
                 log.append(torch.stack(list(parts.values())).detach())
                 progress.update(round(time.monotonic() - self.begin) - progress.n)

@@ -1,9 +1,11 @@
 """The options that both trainings share, and what they do with them."""
 
+import os
 import sys
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from shutil import which
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from models.npz import open_npz
 from models.weights import read_weights
 
 minutes = partial(cli.bounded_float, least=0.001, most=1e6, what="number of minutes")
+MOST_WIDTH = 4096
 STATISTICS_BATCHES = 20  # from which a network that begins with weights gets the statistics of its normalisation
 
 
@@ -34,6 +37,7 @@ class Training(NamedTuple):
     widths: tuple | None
     device: str | None
     threads: int | None
+    compile: bool
     steps: int
     seed: int
 
@@ -66,6 +70,8 @@ def add_training_options(parser, rate):
     parser.add_argument("--rate", type=partial(cli.bounded_float, least=1e-9, most=1), default=rate, help=f"Learn at this rate (default: {rate:g}).")
     parser.add_argument("--device", help="Train on cpu or cuda (default: a GPU where there is one).")
     parser.add_argument("--threads", type=partial(cli.whole_number, most=1024), metavar="N", help="Let PyTorch use N threads (default: all cores).")
+    about = "Compile the network first, which takes minutes and needs a C++ compiler; on a CPU it then learns a fifth to a half faster."
+    parser.add_argument("--compile", action="store_true", help=about)
     parser.add_argument("--steps", type=cli.positive_int, default=10**9, help="End this call after so many iterations, for a trial.")
     parser.add_argument("--seed", type=partial(cli.whole_number, least=0), default=0, help="Begin weights and order by this number (default: 0).")
 
@@ -75,7 +81,16 @@ def widths(text) -> tuple:
     parts = text.split(",")
     if len(parts) != 4:
         raise cli.ArgumentTypeError(f"expected four whole numbers W,M,A,B, got {text!r}")
-    return tuple(cli.whole_number(part, least=1, most=4096) for part in parts)
+    return tuple(cli.whole_number(part, least=1, most=MOST_WIDTH) for part in parts)
+
+
+def checked_widths(found, path):
+    """The widths that a state says. Raises InputError where they are none."""
+    if found is None:
+        return None
+    if not isinstance(found, (list, tuple)) or len(found) != 4 or not all(type(width) is int and 1 <= width <= MOST_WIDTH for width in found):
+        raise InputError(f"state {path}: expected four widths from 1 to {MOST_WIDTH}, got something else; name another one")
+    return tuple(found)
 
 
 def network_of(arch, wanted):
@@ -90,7 +105,7 @@ def network_of(arch, wanted):
 
 
 def check_state(training):
-    """Raise InputError if STATE is there and should not be, or the other way round, or can't be written."""
+    """Raise InputError if STATE is there and should not be, or the other way round, or can't be written; or --compile finds no compiler."""
     check_path(training.state, "STATE")
     exists = Path(training.state).exists()
     if exists and not training.resume:
@@ -99,6 +114,8 @@ def check_state(training):
         raise InputError(f"--resume: {training.state} is not there; name the state of a training, or leave --resume out to begin one")
     if training.resume and training.start:
         raise InputError("--start begins a training, --resume goes on with one; leave one of them out")
+    if training.compile and not any(which(os.environ.get("CXX") or name) for name in ("g++", "clang++")):
+        raise InputError("--compile needs a C++ compiler (apt install g++), or one named in CXX; without --compile none is needed")
 
 
 def read_start(path, arch, network):
@@ -127,18 +144,19 @@ def make_trainer(training, arch, taps, facts, examples):
         torch.set_num_threads(training.threads)
     torch.manual_seed(training.seed)
     state = read_state(training.state) if training.resume else None
-    chosen = state["facts"]["widths"] if state else training.widths
+    chosen = checked_widths(state["facts"]["widths"], training.state) if state else training.widths
     facts = {"arch": arch, "widths": list(chosen) if chosen else None, **facts}
     if state and state["facts"] != facts:
-        name = next(name for name in facts if facts[name] != state["facts"].get(name))
-        raise InputError(f"--resume {training.state}: {name} was {state['facts'].get(name)}, got {facts[name]}; give the same, or begin another one")
+        name = next(name for name in (*facts, *state["facts"]) if facts.get(name) != state["facts"].get(name))
+        was, got = state["facts"].get(name), facts.get(name)
+        raise InputError(f"--resume {training.state}: {name} was {was}, got {got}; give the same, or begin another one")
     network = network_of(arch, chosen)
     student = Student(network, taps)
     if training.start:
         rng = np.random.default_rng(training.seed)
         weights = widen(read_start(training.start, arch, network), network, rng)
         student.take(weights, islice(examples, STATISTICS_BATCHES))
-    schedule = Schedule(training.total, training.minutes, training.rate, training.steps)
+    schedule = Schedule(training.total, training.minutes, training.rate, training.steps, training.compile)
     trainer = Trainer(student, training.state, facts, schedule, device_of(training.device))
     if state:
         trainer.go_on(state)

@@ -15,11 +15,23 @@ from errors import InputError
 from files import atomic_file
 from keypoints.image import crop, resize
 from models.npz import read_npz
+from silence import quiet
 
 MARGIN = 0.2  # around the box, in its sides: for turning and shifting
 MAX_SIDE = 256  # of a crop, pixels
 QUALITY = 90  # WebP's
 KEYS = ("data", "offset", "points", "spread", "score", "box", "left", "id", "split", "scale")
+ROWS = {
+    "points": ("f", 3),
+    "spread": ("f", 2),
+    "score": ("f", 1),
+    "box": ("f", 2),
+    "left": ("b", 1),
+    "id": ("iu", 1),
+    "split": ("U", 1),
+    "scale": ("f", 1),
+}
+MAX_COORDINATE = 1e5  # of a box
 NOTHING = "none"  # the split of crops without a face or hand
 
 
@@ -77,6 +89,8 @@ class Pack:
         if missing or arrays["points"].ndim != 3 or arrays["points"].shape[1:] != (n_points, 2):
             got = f"no {missing[0]!r}" if missing else f"points of shape {arrays['points'].shape}"
             raise InputError(f"pack {path}: expected crops with {n_points} points each, got {got}; name another file")
+        check_rows(arrays, path)
+        self.path = path
         self.data, self.offset, self.points, self.box = (arrays[key] for key in ("data", "offset", "points", "box"))
         self.spread, self.left, self.scale = arrays["spread"].astype(np.float32), arrays["left"], arrays["scale"]
         self.has_points = np.isfinite(self.points).all((1, 2))
@@ -88,5 +102,27 @@ class Pack:
     def image(self, n):
         """(H, W, 3) uint8 BGR."""
         if self.images[n] is None:
-            self.images[n] = cv2.imdecode(self.data[self.offset[n] : self.offset[n + 1]], cv2.IMREAD_COLOR)
+            with quiet():
+                image = cv2.imdecode(self.data[self.offset[n] : self.offset[n + 1]], cv2.IMREAD_COLOR)
+            if image is None or max(image.shape) > MAX_SIDE:
+                raise InputError(f"pack {self.path}: crop {n} is no picture of {MAX_SIDE} pixels at most; make the pack again")
+            self.images[n] = image
         return self.images[n]
+
+
+def check_rows(arrays, path):
+    """Raise InputError, naming path, unless the arrays are those of a pack, all of the same crops."""
+    n, data, offset = len(arrays["points"]), arrays["data"], arrays["offset"]
+    wrong = [key for key, (kinds, ndim) in ROWS.items() if arrays[key].dtype.kind not in kinds or arrays[key].ndim != ndim or len(arrays[key]) != n]
+    if arrays["spread"].shape != arrays["points"].shape[:2]:
+        wrong.append("spread")
+    if arrays["box"].shape != (n, 4) or not (np.abs(arrays["box"]) < MAX_COORDINATE).all():
+        wrong.append("box")
+    if not (arrays["scale"] > 0).all():
+        wrong.append("scale")
+    if data.dtype != np.uint8 or data.ndim != 1:
+        wrong.append("data")
+    elif offset.dtype.kind != "i" or offset.shape != (n + 1,) or offset[0] != 0 or offset[-1] != len(data) or (np.diff(offset) <= 0).any():
+        wrong.append("offset")
+    if wrong:
+        raise InputError(f"pack {path}: {wrong[0]!r} is not that of {n} crops; make the pack again")

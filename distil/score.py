@@ -13,6 +13,7 @@ import sys
 import numpy as np
 
 import cli
+import cli_network
 from distil.kinds import KINDS
 from distil.pack import Pack
 from engines import open_net
@@ -32,13 +33,13 @@ def parser():
     p.add_argument("pack", metavar="PACK", help="The .npz of crops of photos that were not trained on.")
     p.add_argument("--weights", metavar="FILE", help="Score these weights, an .npz or an .xml of OpenVINO (default: those that ship).")
     p.add_argument("--nobody", metavar="PACK", help="Look at the crops without a face or hand of another pack, too.")
-    cli.add_openvino_options(p)
+    cli_network.add_openvino_options(p)
     return p
 
 
 def score(options):
     kind = KINDS[options.kind]
-    net = open_net(kind.arch, options.weights, **cli.openvino_options(options))
+    net = open_net(kind.arch, options.weights, **cli_network.openvino_options(options))
     pack = Pack(options.pack, kind.points)
     rows = np.flatnonzero(pack.has_points)
     found = detect(net, pack, rows)

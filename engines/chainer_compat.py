@@ -46,7 +46,7 @@ def _import_chainer():
         try:
             import chainer
         except ModuleNotFoundError as error:
-            cure = "pip install 'setuptools<81'" if error.name == "pkg_resources" else 'make venv (README, "Installation")'
+            cure = "pip install 'setuptools<81'" if error.name == "pkg_resources" else "make venv (docs/install.md)"
             raise InputError(f"the Chainer engine needs {error.name}, which is not installed; run: {cure}, or use --engine openvino") from None
     return chainer
 

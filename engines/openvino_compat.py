@@ -33,7 +33,7 @@ try:
     with kept_out(CONVERTER):
         import openvino as ov
 except ModuleNotFoundError as error:
-    cure = 'run: make venv (README, "Installation"), or use --engine chainer'
+    cure = "run: make venv (docs/install.md), or use --engine chainer"
     raise InputError(f"the OpenVINO engine needs {error.name}, which is not installed; {cure}") from None
 
 __all__ = ["open_core", "ov"]

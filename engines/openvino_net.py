@@ -1,5 +1,6 @@
 """Run a table of layers with OpenVINO: the fast engine on a CPU. Needs no Chainer."""
 
+import os
 import time
 import zlib
 from collections import OrderedDict, deque
@@ -89,7 +90,9 @@ class OpenVinoNet:
         self.model = model
         self.any_shape = device == "CPU"  # one compiled model takes all shapes
         self.checked = set()  # shapes that the network can take
-        self.compiled = OrderedDict()  # shape (or ANY) -> ov.CompiledModel and its request
+        self.compiled = OrderedDict()  # shape (or ANY), changes to the configuration -> ov.CompiledModel and its request
+        alone = device != "CPU" or threads is not None or streams is not None or hint != "latency"
+        self.beside = () if alone else (("INFERENCE_NUM_THREADS", max(1, n_cores() - 1)),)  # changes for who works beside the network
         self.n_compiled = 0
         self.compile_seconds = 0.0  # so far
 
@@ -107,7 +110,8 @@ class OpenVinoNet:
         """Answer many pictures, several at a time: items yields (anything, x); yields (the same thing, tuple of arrays), in order.
 
         At most as many pictures as the device takes side by side, and one more, are on their way; while the device works on them,
-        the caller works on what was yielded and on the next item. x of one shape after another is quickest.
+        the caller works on what was yielded and on the next item. x of one shape after another is quickest. Where nobody said on how many
+        threads a CPU shall work, it leaves one core to the caller: together they are quicker, for threads of one network wait for each other.
         """
         # No callbacks: Python that runs in a thread of the device may collect garbage there, and a network that ends in a thread of
         # its own waits for itself, or ends the process (std::terminate).
@@ -123,7 +127,7 @@ class OpenVinoNet:
         try:
             for thing, x in items:
                 x = np.ascontiguousarray(x, np.float32)
-                compiled = self._compile(x.shape)[0]
+                compiled = self._compile(x.shape, self.beside)[0]
                 if compiled is not known:
                     while waiting:
                         yield finished()
@@ -154,16 +158,18 @@ class OpenVinoNet:
         arrays = {name: np.array(request.get_tensor(output).data) for output in request.model_outputs for name in output.names}
         return tuple(arrays[layer][:, start:stop] for layer, start, stop in self.outputs)
 
-    def _compile(self, shape):
+    def _compile(self, shape, changes=None):
+        """(ov.CompiledModel, its request) for x of a shape. changes: to the configuration; None: whichever is there already."""
         if shape not in self.checked:
             self._check(shape)
-        key = ANY if self.any_shape else shape
+        known = next((key for key in self.compiled if key[0] == (ANY if self.any_shape else shape) and changes in (None, key[1])), None)
+        key = known or (ANY if self.any_shape else shape, changes or ())
         pair = self.compiled.pop(key, None)
         if pair is None:
             begin = time.perf_counter()
             model = self.model.clone()
-            model.reshape(list(key))
-            compiled = self._compile_or_recall(model)
+            model.reshape(list(key[0]))
+            compiled = self._compile_or_recall(model, self.config | dict(key[1]))
             pair = compiled, compiled.create_infer_request()
             self.n_compiled += 1
             self.compile_seconds += time.perf_counter() - begin
@@ -172,11 +178,11 @@ class OpenVinoNet:
             self.compiled.popitem(last=False)
         return pair
 
-    def _compile_or_recall(self, model):
+    def _compile_or_recall(self, model, config):
         if self.cache_dir is None or self.n_compiled >= MAX_CACHED:
-            return compile_model(self.core, model, self.device, self.config)
-        with workshop(self.cache_dir, f"{self.device} {sorted(self.config.items())} {_trace(model)}") as place:
-            return compile_model(self.core, model, self.device, self.config | ({"CACHE_DIR": place} if place else {}))
+            return compile_model(self.core, model, self.device, config)
+        with workshop(self.cache_dir, f"{self.device} {sorted(config.items())} {_trace(model)}") as place:
+            return compile_model(self.core, model, self.device, config | ({"CACHE_DIR": place} if place else {}))
 
     def _check(self, shape):
         """Raise InputError for a shape that the network cannot take, or answers otherwise than with a cell for each 8x8 pixels."""
@@ -192,6 +198,11 @@ class OpenVinoNet:
                 got = f"maps of {width}x{height} for {shape[3]}x{shape[2]} pixels"
                 raise InputError(f"this network answers {got}, expected a cell for each {STRIDE}x{STRIDE}; name another one")
         self.checked.add(shape)
+
+
+def n_cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _trace(model) -> str:
@@ -218,6 +229,8 @@ def _check_quantised(model):
 
 def check_device(core, device):
     """Raise InputError if this machine has no such device."""
+    if device == "CPU":  # always there; to list the others takes 70 ms
+        return
     available = core.available_devices
     if device.split(".")[0].split(":")[0] not in {*(name.split(".")[0] for name in available), "AUTO", "HETERO", "MULTI", "BATCH"}:
         raise InputError(f"--device {device}: OpenVINO finds {', '.join(available)} on this machine; name one of these")

@@ -1,10 +1,12 @@
 """A network by every engine that this machine has, for benchmark.py to measure side by side: ours and, where they are installed, those of others
-(pip install torch onnx onnxruntime).
+(pip install torch onnxruntime), and OpenCV's.
 """
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from engines import open_net
@@ -12,15 +14,17 @@ from errors import InputError
 from keypoints.image import normalise, resize
 from models import ARCHS, shapes_of
 from models.layers import INPUT, run_layers
+from models.onnx import to_onnx
 from models.weights import read_weights
 
 
-def torch_net(network, weights):
-    """net(x) as the engines' of models/, by PyTorch in f32 on the CPU. Raises ModuleNotFoundError without it."""
+def torch_net(network, weights, dtype="float32"):
+    """net(x) as the engines' of models/, by PyTorch on the CPU. dtype: "float32" or "bfloat16". Raises ModuleNotFoundError without it."""
     import torch
     from torch.nn import functional as F
 
-    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+    dtype = getattr(torch, dtype)
+    tensors = {name: torch.from_numpy(array).to(dtype) for name, array in weights.items()}
 
     def step(layer, inputs):
         if layer.op == "conv":
@@ -35,47 +39,18 @@ def torch_net(network, weights):
 
     def net(x):
         with torch.inference_mode():
-            results = run_layers(network.layers, torch.from_numpy(x), step, wanted)
-        return tuple(results[layer][:, start:stop].numpy() for layer, start, stop in network.outputs)
+            results = run_layers(network.layers, torch.from_numpy(x).to(dtype), step, wanted)
+        return tuple(results[layer][:, start:stop].float().numpy() for layer, start, stop in network.outputs)
 
     return net
 
 
 def onnxruntime_net(network, weights):
-    """The same by ONNX Runtime. Raises ModuleNotFoundError without onnx and onnxruntime."""
+    """The same by ONNX Runtime in f32. Raises ModuleNotFoundError without it."""
     import onnxruntime
-    from onnx import TensorProto, helper, numpy_helper
 
-    nodes = []
-
-    def step(layer, inputs):
-        attributes = {}
-        if layer.op == "conv":
-            inputs = [*inputs, f"{layer.name}/W", f"{layer.name}/b"]
-            attributes = {"strides": [layer.stride] * 2, "pads": [layer.pad] * 4, "dilations": [layer.dilation] * 2}
-        elif layer.op == "pool":
-            attributes = {"kernel_shape": [2, 2], "strides": [2, 2], "ceil_mode": 1}
-        elif layer.op == "concat":
-            attributes = {"axis": 1}
-        name = f"{layer.name}/before_relu" if layer.relu else layer.name
-        kind = {"conv": "Conv", "pool": "MaxPool", "concat": "Concat", "add": "Add"}[layer.op]
-        nodes.append(helper.make_node(kind, inputs, [name], **attributes))
-        if layer.relu:
-            nodes.append(helper.make_node("Relu", [name], [layer.name]))
-        return layer.name
-
-    names = list(dict.fromkeys(output.layer for output in network.outputs))
-    run_layers(network.layers, INPUT, step, names)
-    shape = ["n", 3, "h", "w"]
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(to_onnx(network, weights, "network", {}), providers=["CPUExecutionProvider"])
+    names = names_of_outputs(network)
 
     def net(x):
         results = dict(zip(names, session.run(names, {INPUT: x}), strict=True))
@@ -84,13 +59,33 @@ def onnxruntime_net(network, weights):
     return net
 
 
-PEERS = {"PyTorch f32": torch_net, "ONNX Runtime f32": onnxruntime_net}
+def opencv_net(network, weights):
+    """The same by OpenCV's own engine in f32, which is prepared for one shape of x at a time."""
+    names, prepared = names_of_outputs(network), {}
+
+    def net(x):
+        if x.shape not in prepared:
+            prepared.clear()
+            prepared[x.shape] = cv2.dnn.readNetFromONNX(np.frombuffer(to_onnx(network, weights, "network", {}, x.shape), np.uint8))
+        prepared[x.shape].setInput(x)
+        results = dict(zip(names, prepared[x.shape].forward(names), strict=True))
+        return tuple(results[layer][:, start:stop] for layer, start, stop in network.outputs)
+
+    return net
+
+
+def names_of_outputs(network) -> list:
+    return list(dict.fromkeys(output.layer for output in network.outputs))
+
+
+PEERS = {"PyTorch f32": torch_net, "ONNX Runtime f32": onnxruntime_net, "OpenCV DNN f32": opencv_net}
+ROUGH_PEERS = {"PyTorch bf16": partial(torch_net, dtype="bfloat16")}
 
 
 def open_peers(network, weights) -> dict:
     """{name: net} of the peers that are installed."""
     nets = {}
-    for name, make in PEERS.items():
+    for name, make in (PEERS | ROUGH_PEERS).items():
         try:
             nets[name] = make(network, weights)
         except ModuleNotFoundError:
@@ -110,8 +105,8 @@ def made_up_weights(arch, folder) -> Path:
     return path
 
 
-def open_nets(arch, calibration) -> dict:
-    """{"Chainer f32": net, "OpenVINO f32": net, ...}: what this machine can run. calibration: pictures for INT8, or None."""
+def open_nets(arch, calibration=None) -> dict:
+    """{"Chainer f32": net, "OpenVINO f32": net, ...}: what this machine can run. calibration: pictures for INT8 where none ships, or None."""
     with tempfile.TemporaryDirectory() as folder:
         path = ARCHS[arch].weights or made_up_weights(arch, folder)
         weights = read_weights(path, shapes_of(arch))
@@ -121,7 +116,9 @@ def open_nets(arch, calibration) -> dict:
                 nets[f"OpenVINO {precision}"] = open_net(arch, path, precision=precision)
             except InputError:  # not in this processor
                 continue
-        if calibration is not None:
+        if ARCHS[arch].quantised is not None:
+            nets["OpenVINO int8"] = open_net(arch, precision="int8")
+        elif calibration is not None:
             nets["OpenVINO int8"] = open_int8(arch, weights, calibration)
     return nets
 

@@ -112,7 +112,7 @@ def detect_all(detector, images, folder, mates=None) -> tuple:
         if mates is not None:
             mates.start(lambda: list(range(len(ordered))), show)
         begin = time.perf_counter()
-        with contextlib.closing(read_ahead(read())) as pictures, contextlib.closing(detector.stream(pictures)) as answers:
+        with contextlib.closing(detector.stream(read(), read_ahead)) as answers:
             for _, people in answers:
                 found[coming.popleft()["id"]] = people
                 show({"done": len(found)}) if mates is None else mates.progress(done=len(found))

@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
 
 def compare(annotations, people) -> Comparison:
     """annotations: COCO's entries of one picture; crowds and people without a labelled keypoint are left out. people: keypoints.paf.People."""
-    labelled = [entry for entry in annotations if not entry["iscrowd"] and any(entry["keypoints"][2::3])]
+    labelled = [entry for entry in annotations if not entry["iscrowd"] and any(v > 0 for v in entry["keypoints"][2::3])]
     truth = np.array([entry["keypoints"] for entry in labelled], np.float64).reshape(-1, len(COCO_JOINTS), 3)
     areas = np.array([entry["area"] for entry in labelled], np.float64)
     found = people.poses[:, list(COCO_JOINTS)]

@@ -58,10 +58,12 @@ def leave_hopeless_out(pairs, pafs, peaks, t, decoding) -> tuple:
     x, y = peaks[:, 1].astype(np.float64), peaks[:, 2].astype(np.float64)
     bearable = len(t) - decoding.n_integ_points_thresh - 1
     n_weak = np.zeros(len(limbs), int)
-    for at in sorted(t, key=lambda at: abs(at - 0.5)):  # between two people a field is weakest halfway
-        columns = np.clip((x[firsts] + (x[seconds] - x[firsts]) * at).astype(int), 0, width - 1)
-        rows = np.clip((y[firsts] + (y[seconds] - y[firsts]) * at).astype(int), 0, height - 1)
-        n_weak += weak[(limbs * height + rows) * width + columns]
+    steps = sorted(t, key=lambda at: abs(at - 0.5))  # between two people a field is weakest halfway
+    for some in [steps] if len(limbs) <= AT_ONCE else [[at] for at in steps]:  # many pairs: few of them remain after the first steps
+        at = np.array(some)
+        columns = np.clip((x[firsts, None] + (x[seconds] - x[firsts])[:, None] * at).astype(int), 0, width - 1)
+        rows = np.clip((y[firsts, None] + (y[seconds] - y[firsts])[:, None] * at).astype(int), 0, height - 1)
+        n_weak += weak.take((limbs[:, None] * height + rows) * width + columns).sum(1)
         hopeful = n_weak <= bearable
         limbs, firsts, seconds, n_weak = limbs[hopeful], firsts[hopeful], seconds[hopeful], n_weak[hopeful]
     return limbs, firsts, seconds
@@ -82,37 +84,38 @@ def judge(limbs, firsts, seconds, pafs, peaks, t, decoding, nearest) -> tuple:
     The score is the mean inner product of the PAF with the unit vector along the limb (eq. 10 and 11, as a sum), less a penalty
     for limbs longer than decoding.limb_length_ratio widths of the maps.
     """
-    from_xy, to_xy = peaks[firsts, 1:3].astype(np.float64), peaks[seconds, 1:3].astype(np.float64)
-    vectors = to_xy - from_xy  # (K, 2)
-    lengths = np.hypot(vectors[:, 0], vectors[:, 1])
-    units = vectors / np.maximum(lengths, 1e-9)[:, None]
-    points = from_xy[:, None] + vectors[:, None] * t[:, None]  # (K, n, 2) x, y
+    x, y = peaks[:, 1].astype(np.float64), peaks[:, 2].astype(np.float64)
+    vector_x, vector_y = x[seconds] - x[firsts], y[seconds] - y[firsts]  # (K,)
+    lengths = np.hypot(vector_x, vector_y)
+    longer = np.maximum(lengths, 1e-9)
+    points = (x[firsts, None] + vector_x[:, None] * t, y[firsts, None] + vector_y[:, None] * t)  # (K, n) each
     fields = (_read_nearest if nearest else _read_bilinear)(pafs.reshape(N_LIMBS, 2, *pafs.shape[1:]), limbs[:, None], points)  # (2, K, n)
-    products = fields[0] * units[:, :1] + fields[1] * units[:, 1:]
-    penalties = decoding.limb_length_ratio * pafs.shape[2] / np.maximum(lengths, 1e-9) - decoding.length_penalty_value
+    products = fields[0] * (vector_x / longer)[:, None] + fields[1] * (vector_y / longer)[:, None]
+    penalties = decoding.limb_length_ratio * pafs.shape[2] / longer - decoding.length_penalty_value
     scores = products.mean(-1) + np.minimum(penalties, 0)
     possible = (lengths > 0) & ((products > decoding.inner_product_thresh).sum(-1) > decoding.n_integ_points_thresh)
     return np.where(possible, scores, -np.inf), lengths
 
 
 def _read_nearest(maps, layers, points):
-    """maps (L, C, H, W), each of layers at points (..., 2) x, y, rounded to pixels; points outside read the border. Returns (C, ...)."""
-    x, y = (np.clip(np.rint(points[..., axis]).astype(int), 0, size - 1) for axis, size in ((0, maps.shape[3]), (1, maps.shape[2])))
+    """maps (L, C, H, W), each of layers at points (x, y), rounded to pixels; points outside read the border. Returns (C, ...)."""
+    x, y = (np.clip(np.rint(values).astype(int), 0, size - 1) for values, size in zip(points, maps.shape[:1:-1], strict=True))
     return np.moveaxis(maps[layers, :, y, x], -1, 0)
 
 
 def _read_bilinear(maps, layers, points):
-    """maps (L, C, H, W), each of layers at points (..., 2) x, y, bilinear; points outside read the border. Returns (C, ...).
+    """maps (L, C, H, W), each of layers at points (x, y), bilinear; points outside read the border. Returns (C, ...).
 
     layers: int, to be broadcast with the points.
     """
     _, channels, height, width = maps.shape
-    x, y = np.clip(points[..., 0], 0, width - 1), np.clip(points[..., 1], 0, height - 1)
+    x, y = (np.minimum(np.maximum(values, 0), size - 1) for values, size in zip(points, (width, height), strict=True))
     left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
     fx, fy = x - left, y - top
-    corner = (layers * channels * height + top) * width + left
-    corner = np.stack([corner + channel * height * width for channel in range(channels)])
+    corner = (layers * (channels * height) + top) * width + left
     flat, right, down = maps.reshape(-1), min(1, width - 1), width * min(1, height - 1)
-    upper = flat[corner] * (1 - fx) + flat[corner + right] * fx
-    lower = flat[corner + down] * (1 - fx) + flat[corner + down + right] * fx
-    return upper * (1 - fy) + lower * fy
+    left_share, upper_share, result = 1 - fx, 1 - fy, np.empty((channels, *corner.shape))
+    for channel in range(channels):
+        a, b, c, d = (flat[channel * height * width + step :].take(corner) for step in (0, right, down, down + right))
+        result[channel] = (a * left_share + b * fx) * upper_share + (c * left_share + d * fx) * fy
+    return result

@@ -64,8 +64,13 @@ def assemble(pafs, peaks, decoding=Decoding(), nearest=False) -> People:
     nearest: read the PAFs at whole pixels, as the original does on its enlarged maps, instead of between them.
     Returns People in pixels of pafs.
     """
+    return group(peaks, find_candidates(pafs, peaks, decoding, nearest), decoding)
+
+
+def group(peaks, candidates_of_limbs, decoding=Decoding()) -> People:
+    """People of peaks (P, 4) as assemble takes them, and what find_candidates says of them."""
     grouping = Grouping(peaks)
-    for limb, candidates in enumerate(find_candidates(pafs, peaks, decoding, nearest)):
+    for limb, candidates in enumerate(candidates_of_limbs):
         grouping.add(limb, find_connections(limb, candidates, decoding.max_stretch, grouping.unit_of))
     persons = [
         person

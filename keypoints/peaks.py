@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 
 MAX_PEAKS = 128  # of one joint
-MAPS_AT_ONCE = 6  # enlarged, they fit into the cache
+CELLS_AT_ONCE = 24_000  # of several maps: enlarged, they fit into the cache
 CUBIC_A = -0.75  # Keys' parameter as OpenCV has it
 BLUR_TRUNCATE = 4  # the Gaussian ends at this many sigmas
 # Rows of a product of matrices at once, in smooth. Products this small are quick, for the matrix is a narrow band, and OpenBLAS leaves them on
@@ -28,8 +28,9 @@ def locate_peaks(heatmaps, threshold, find=None):
     Returns peaks (P, 4) float32: joint, x, y, score; x, y in cells of the heatmaps, between them; ordered by joint.
     """
     parts = [np.empty((0, 4), np.float32)]
-    for joint in range(0, len(heatmaps), MAPS_AT_ONCE):
-        found = (find or find_peaks)(smooth(heatmaps[joint : joint + MAPS_AT_ONCE], ENLARGE, SIGMA * ENLARGE), threshold)
+    at_once = max(1, CELLS_AT_ONCE // max(1, heatmaps[0].size))
+    for joint in range(0, len(heatmaps), at_once):
+        found = (find or find_peaks)(smooth(heatmaps[joint : joint + at_once], ENLARGE, SIGMA * ENLARGE), threshold)
         found[:, 0] += joint
         parts.append(found)
     peaks = _highest(np.concatenate(parts))

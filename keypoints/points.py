@@ -1,6 +1,7 @@
 """The points of faces and hands: one place for each map of a network that looks at a crop."""
 
 import time
+from contextlib import closing
 
 import numpy as np
 
@@ -15,7 +16,7 @@ MAX_BATCH = 8  # crops in one forward pass: a face network needs about 0.1 GB fo
 class PointDetector:
     """What the detectors of faces and hands share. keypoints = detector(image)"""
 
-    has_pose = False
+    has_pose, least_side = False, None
 
     def __init__(self, net, threshold=None):
         """net: x (N, 3, S, S) float32 -> (heatmaps (N, points + 1, S/8, S/8),), background last; its row `net.arch`, where it has one,
@@ -69,10 +70,11 @@ class PointDetector:
             self.seconds["decode"] += time.perf_counter() - middle
         return results
 
-    def stream(self, images):
-        """Yield (image, keypoints) for each of the images, in order."""
-        for image in images:
-            yield image, self.detect(image)
+    def stream(self, images, ahead=iter):
+        """Yield (image, keypoints) for each of the images, in order. ahead: what runs the images in a thread, as streams.threads.read_ahead."""
+        with closing(ahead(image for image in images)) as images:
+            for image in images:
+                yield image, self.detect(image)
 
     def describe(self, persons) -> str:
         keypoints = np.concatenate([part.keypoints for person in persons for part in person.parts.values()])

@@ -1,6 +1,6 @@
 """A whole person: the pose with, where they were looked for, face and hands, and a number from frame to frame."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +61,13 @@ def persons_of(people) -> list:
     """keypoints.paf.People -> a WholePerson for each, the highest rank first."""
     persons = [WholePerson(pose, float(score), confidences) for pose, score, confidences in zip(*people, strict=True)]
     return sorted(persons, key=lambda person: -person.rank)
+
+
+def enlarged(person, ratio_xy):
+    """A person without parts, in pixels of a picture that is ratio_xy (x, y) times as large."""
+    found = person.pose[:, 2:] > 0
+    points = np.where(found, (person.pose[:, :2] + 0.5) * ratio_xy - 0.5, 0)
+    return replace(person, pose=np.column_stack([points, person.pose[:, 2]]))
 
 
 def best_of(persons, threshold=0.0, most=None) -> list:

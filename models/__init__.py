@@ -64,11 +64,11 @@ ARCHS = {
         "pose", scale=1, offset=0, layout="NHWC", heatmaps_first=True, output_names=("Openpose/concat_stage7",)
     ),
 }
-FETCH_LIGHT = './getModels.sh --light fetches human-pose-estimation-0001 (README, "Weights")'
+FETCH_LIGHT = "./getModels.sh --light fetches human-pose-estimation-0001 (docs/networks.md)"
 FETCH = {  # how a user gets weights that do not ship
-    "posenet": './getModels.sh --body fetches it (README, "Weights"), and lightposenet needs none',
-    "facenet": './getModels.sh --face fetches it (README, "Weights")',
-    "handnet": './getModels.sh --hand fetches it (README, "Weights")',
+    "posenet": "./getModels.sh --body fetches it (docs/networks.md), and lightposenet needs none",
+    "facenet": "./getModels.sh --face fetches it (docs/networks.md)",
+    "handnet": "./getModels.sh --hand fetches it (docs/networks.md)",
 }
 PREFERRED = {  # task -> networks, the best one first; the last one ships
     "pose": ("posenet", "human-pose-estimation-0001", "lightposenet"),

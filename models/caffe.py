@@ -59,7 +59,7 @@ def _fields(path, numbers):
 
     Source: "Encoding", Protocol Buffers documentation: a field is the varint number << 3 | type, and then its value.
     """
-    with open_binary(path, "caffemodel", 'README, "Weights", says how to get it') as file:
+    with open_binary(path, "caffemodel", "docs/networks.md says how to get it") as file:
         left, count = os.fstat(file.fileno()).st_size, 0
         while left:
             tag, tag_bytes = _varint(file)

@@ -15,11 +15,12 @@ from errors import InputError
 from files import STDOUT, check_folder, make_folder, real_place
 from keypoints.track import Tracker
 from parts import clear_once, part_folder
-from streams import ffmpeg, outputs
+from streams import ffmpeg, outputs, records
 from streams.frames import open_video
 from streams.loop import new_counts, progress_bar, work
 from streams.selection import chosen
 from streams.summary import report_failures, report_left_out, say_done
+from streams.threads import opencv_on_one_thread
 from streams.together import say_ended
 from streams.video import CODECS, check_video_path, note_on
 from streams.wanted import FOLDERS, OUTPUTS, check_detector
@@ -60,6 +61,7 @@ def places_of(wanted, path, stem) -> dict:
     return {name: Path(getattr(wanted, name)) / f"{stem}{ending}" for name, ending in endings.items() if getattr(wanted, name) is not None}
 
 
+@opencv_on_one_thread()
 def work_on_videos(videos, wanted, choice, mates, detector) -> int:
     """As streams.pipeline.work_on_frames, for videos one after another; with mates (streams.shared.Crew) each video by one of them."""
     check_detector(wanted, detector)
@@ -68,6 +70,7 @@ def work_on_videos(videos, wanted, choice, mates, detector) -> int:
 
     def list_numbers() -> list:
         nonlocal skipped
+        records.check_same_run(wanted, detector)
         for line in notes(wanted, videos):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         numbers = [number for number in range(len(videos)) if not (wanted.resume and is_done(number))]
@@ -94,7 +97,7 @@ def work_on_videos(videos, wanted, choice, mates, detector) -> int:
         say_ended(wanted, f"{done} of {len(videos)} videos", n_processes)
 
     try:
-        with progress_bar(len(videos), "video", disable=mates is not None and not mates.first) as bar:
+        with progress_bar(len(videos), "video", disable=wanted.verbose or (mates is not None and not mates.first)) as bar:
             if mates is not None:
                 mates.start(list_numbers, show, on_signal)
             for number in list_numbers() if mates is None else mates.tasks():

@@ -24,22 +24,42 @@ SOUND_MARKS = (b"soun", b"auds", b"A_AAC", b"A_OPUS", b"A_VORBIS", b"A_MPEG", b"
 
 @cache
 def program():
-    """The path of ffmpeg: the one on PATH, or that of the package imageio-ffmpeg; None where there is none."""
+    """The path of ffmpeg: the one on PATH, or, where that writes no H.264 or is not there, the package imageio-ffmpeg's; None where there is none."""
     found = shutil.which("ffmpeg")
-    if found is None and importlib.util.find_spec("imageio_ffmpeg"):
-        from imageio_ffmpeg import get_ffmpeg_exe
+    if found is not None and _writes_h264(found):
+        return found
+    packaged = _packaged()
+    return packaged if packaged is not None and (found is None or _writes_h264(packaged)) else found
 
-        found = get_ffmpeg_exe()
-    return found
+
+def _packaged():
+    """The program that the package imageio-ffmpeg brings; None where it is not installed, or has none for this machine."""
+    if not importlib.util.find_spec("imageio_ffmpeg"):
+        return None
+    from imageio_ffmpeg import get_ffmpeg_exe
+
+    try:
+        return get_ffmpeg_exe()
+    except RuntimeError:
+        return None
+
+
+def _writes_h264(name) -> bool:
+    return any(encoder in _encoders_of(name) for encoder, _ in H264)
 
 
 @cache
-def _encoders() -> set:
-    """The names of what this ffmpeg encodes with."""
-    if program() is None:
+def _encoders_of(name) -> set:
+    """The names of what this program encodes with."""
+    try:
+        answer = subprocess.run([name, "-hide_banner", "-encoders"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except OSError:  # of another machine, for example
         return set()
-    answer = subprocess.run([program(), "-hide_banner", "-encoders"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     return {words[1] for words in map(str.split, answer.stdout.splitlines()) if len(words) > 1}
+
+
+def _encoders() -> set:
+    return _encoders_of(program()) if program() else set()
 
 
 def encoder(path, codec):
@@ -69,7 +89,7 @@ class Writer:
     def write(self, image):
         """image (H, W, 3) uint8 BGR. Where the program has ended (a full disk), VideoFile finds out when the file is completed."""
         try:
-            self.process.stdin.write(image.tobytes())
+            self.process.stdin.write(image.data if image.flags.c_contiguous else image.tobytes())
         except (BrokenPipeError, ValueError):
             self.process.poll()
 

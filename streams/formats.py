@@ -16,7 +16,8 @@ N_POINTS = {"face": N_FACE_POINTS, "left_hand": N_HAND_POINTS, "right_hand": N_H
 
 def points_to_json(points) -> list:
     """points (n, 3): x, y, confidence, NaN where missing -> per point [x, y, confidence] or None."""
-    return [[round(float(x), 3), round(float(y), 3), round(float(c), 4)] if np.isfinite(x) else None for x, y, c in points]
+    rounded = np.column_stack([np.round(points[:, :2], 3), np.round(points[:, 2:], 4)]).tolist()
+    return [point if found else None for point, found in zip(rounded, np.isfinite(points[:, 0]).tolist(), strict=True)]
 
 
 def compact(document) -> str:
@@ -31,7 +32,7 @@ def person_to_json(person) -> dict:
     if person.pose is not None:
         record["keypoints"] = points_to_json(person.keypoints)
     if person.smoothed is not None:
-        record["smoothed"] = [_rounded(point) if np.isfinite(point[0]) else None for point in person.smoothed]
+        record["smoothed"] = [None if x != x else [x, y] for x, y in np.round(person.smoothed, 3).tolist()]  # NaN
     for name, part in person.parts.items():
         record[name] = {"box": part.box and list(part.box), "keypoints": points_to_json(part.keypoints)}
     return record

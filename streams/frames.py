@@ -16,7 +16,7 @@ from files import STDIN, is_url, open_binary, read_bytes
 from silence import quiet
 from streams.capture import open_capture, opencv_name, with_first
 from streams.durations import is_animated
-from streams.picture import read_image
+from streams.picture import read_image, read_reduced
 from streams.threads import LEAVE
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".avif", ".heic", ".heif", ".jp2"}
@@ -34,10 +34,17 @@ class Frame(NamedTuple):
     stem: str  # unique in its source: results of this frame are called so, in a folder; may hold folders
     seconds: float | None  # since the beginning of a video; None for a picture
     image: np.ndarray | None  # (H, W, 3) uint8 BGR
+    full_wh: tuple | None = None  # of the picture, where the image is smaller
 
     @property
     def size_wh(self):
-        return self.image.shape[1], self.image.shape[0]
+        """Of the picture in full."""
+        return self.full_wh or (self.image.shape[1], self.image.shape[0])
+
+    @property
+    def reduction(self):
+        """(x, y): by how much the image is smaller than the picture, 1 or more."""
+        return np.divide(self.size_wh, (self.image.shape[1], self.image.shape[0]))
 
     @property
     def key(self) -> str:
@@ -53,6 +60,7 @@ class Pictures:
     """Pictures from files. Those that cannot be read are left out, and listed in `failures`: (name, why)."""
 
     live, rate, is_video = False, None, False
+    least = None  # pixels that the short side must have: large JPEGs are then read smaller, quickly (streams.picture.read_reduced); None: in full
 
     def __init__(self, paths, stems, left_out=()):
         """left_out: (path, why) of what looks like a picture or a video and is not worked on."""
@@ -75,7 +83,8 @@ class Pictures:
             if skip(frame):
                 continue
             try:
-                yield frame._replace(image=read_image(frame.name))
+                image, full_wh = (read_image(frame.name), None) if self.least is None else read_reduced(frame.name, self.least)
+                yield frame._replace(image=image, full_wh=full_wh)
             except InputError as error:
                 self.failures.append((frame.name, str(error)))
 
@@ -112,22 +121,20 @@ class Video:
     def frames(self, skip=lambda frame: False):
         stem, image, n_read = Path(self.path).stem, self.first, 0
         for number in count():
-            if number:
-                with quiet(), self.reading:
-                    if not self.capture.grab():
-                        break
-                image = None
-            n_read += 1
             frame = Frame(number, self.path, f"{stem}_{number:012d}", number / self.rate, image)
-            if skip(frame):
-                continue
-            if image is None:
-                with quiet(), self.reading:
-                    done, image = self.capture.retrieve()
-                if not done:
-                    self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            with quiet(), self.reading:  # once for both: each call of the system lets another thread have Python's lock
+                if number and not self.capture.grab():
+                    break
+                n_read += 1
+                if skip(frame):
+                    image = None
                     continue
-            yield frame._replace(image=image)
+                done, image = (True, image) if image is not None else self.capture.retrieve()
+            if done:
+                yield frame._replace(image=image)
+            else:
+                self.failures.append((f"{self.path}, frame {number}", "it cannot be decoded"))
+            image = None
         if n_read < 0.9 * self.length:  # the length of some formats is an estimate
             self.failures.append((self.path, f"it ends after {n_read} of {self.length} frames; it may be damaged"))
 
@@ -215,6 +222,13 @@ def open_frames(names, recursive=False, without=None):
         others = f", but {len(left_out)} left out ({next(iter(left_out))}: {next(iter(left_out.values()))})" if left_out else ""
         raise InputError(f"--input {' '.join(names)}: no pictures there ({', '.join(sorted(PICTURES))}){others}{deeper}")
     return Pictures(list(paths), _stems(paths, paths.values()), left_out.items())
+
+
+def check_there(names):
+    """Raise InputError for a name of --input that stands for nothing here."""
+    for name in names if not is_live(names) else ():
+        if name != STDIN and not is_url(name):
+            _expand(name, recursive=False)
 
 
 def _why_left_out(path):

@@ -20,17 +20,24 @@ class GrowingFile:
     """A file that grows by whole pieces. A piece that was cut off is the last one, and lacks its end."""
 
     def __init__(self, path, keep=b""):
-        """keep: what it begins with."""
-        self.path, self.end = Path(path), len(keep)
+        """keep: what it begins with. Nothing is changed before `open`, or the first `add`."""
+        self.path, self.keep, self.end, self.file = Path(path), keep, len(keep), None
+
+    def open(self):
+        """Raises InputError."""
+        if self.file is not None:
+            return
         try:
-            self.file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-            self._write(keep, 0)
+            self.file = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            self._write(self.keep, 0)
             os.ftruncate(self.file, self.end)
         except OSError as error:
             raise self._refused(error) from None
+        self.keep = b""
 
     def add(self, piece):
         """Append bytes. After an error the file is as it was before, and InputError is raised."""
+        self.open()
         try:
             self._write(piece, self.end)
             self.end += len(piece)
@@ -48,14 +55,16 @@ class GrowingFile:
         return InputError(f"{self.path}: cannot be written ({error.strerror or error}); what was finished is in it; --resume continues")
 
     def close(self):
-        os.close(self.file)
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
 
 
 class Remembered:
     """PATH.done: what --resume must know of frames and cannot see in PATH: a JSON list on a line for each, as `add` was given it."""
 
     def __init__(self, path, resume=False):
-        """resume: an earlier run's are kept, in `lines`. Raises InputError for a file of something else."""
+        """resume: an earlier run's are kept, in `lines`. Nothing is changed before `open`. Raises InputError for a file of something else."""
         self.path, self.lines, self.file, keep = Path(f"{path}.done"), [], None, b""
         if resume and self.path.exists():
             data = read_bytes(self.path, "results")
@@ -65,8 +74,13 @@ class Remembered:
             except (ValueError, TypeError, RecursionError):
                 raise not_ours("beside", self.path, "what is in it") from None
             self.file = GrowingFile(self.path, keep)
-        else:
+
+    def open(self):
+        """Raises InputError."""
+        if self.file is None:
             self.forget()
+        else:
+            self.file.open()
 
     def add(self, *facts):
         if self.file is None:

@@ -1,7 +1,11 @@
-"""A camera, or a video played as if it were one: always the newest frame; what could not be used meanwhile is dropped."""
+"""A camera, or a video played as if it were one: always the newest frame; what could not be used meanwhile is dropped.
+
+The networks warm up on the first frame, which may take seconds: the clock starts when that one is done.
+"""
 
 import threading
 import time
+from itertools import islice
 
 import cv2
 
@@ -43,11 +47,13 @@ class Live:
         self.n_dropped, self.taken = 0, 0.0  # taken: time.monotonic() when the last frame that was given out was taken
         self.paused = False  # a video stands still meanwhile; a camera goes on
         self._newest, self._ended, self._stopped = None, False, threading.Event()
+        self._played, self._begin = None, time.monotonic()
         self._changed = threading.Condition()
         if video is not None:
             self.rate, self.size_wh, self.capture = video.rate, video.size_wh, video.capture
         else:
             self.capture, image = with_first(open_capture, min(int(name), MOST_CAMERAS) if name.isdecimal() else name)
+            self.first = image
             if image is None:
                 kind, cure = ("camera", "plug it in, or try another number") if name.isdecimal() else ("stream", "check the URL")
                 reason = _why_not(name) if name.lower().startswith("http") else ""
@@ -63,7 +69,11 @@ class Live:
 
     def frames(self, skip=lambda frame: False):
         """Yield the newest Frame, as soon as there is one that was not yielded; end with the video, or when the camera is gone."""
-        self.thread.start()
+        for frame in self._first():
+            self.taken = time.monotonic()
+            if not skip(frame):
+                yield frame
+        self._start_clock()
         while True:
             with self._changed:
                 while self._newest is None and not self._ended:
@@ -82,13 +92,29 @@ class Live:
         if not self.thread.is_alive():  # a thread that hangs in the driver would crash on a released camera; it ends with the process
             self.capture.release()
 
+    def _first(self):
+        """Yield the Frame that came when the source was opened, if it can be decoded. A camera is read on meanwhile, or it gives old frames later."""
+        if self.video is not None:
+            self._played = self.video.frames()
+            yield from islice(self._played, 1)
+            return
+        self.thread.start()
+        yield Frame(0, self.name, f"camera_{0:012d}", 0.0, self.first)
+
+    def _start_clock(self):
+        if self.video is not None:
+            self.thread.start()
+            return
+        with self._changed:
+            self._begin, self._newest, self.n_dropped = time.monotonic(), None, 0
+
     def _watch(self):
-        begin, number, silent_since = time.monotonic(), 0, None
+        number, silent_since = 1, None
         while not self._stopped.is_set():
             done, image = self.capture.read()
             now = time.monotonic()
             if done:
-                self._put(Frame(number, self.name, f"camera_{number:012d}", now - begin, image), now)
+                self._put(Frame(number, self.name, f"camera_{number:012d}", max(0.0, now - self._begin), image), now)
                 number, silent_since = number + 1, None
                 continue
             silent_since = silent_since or now
@@ -101,7 +127,7 @@ class Live:
     def _play(self):
         begin = time.monotonic()
         try:
-            for frame in self.video.frames():
+            for frame in self._played:
                 while self.paused and not self._stopped.is_set():
                     time.sleep(WAIT)
                     begin += WAIT

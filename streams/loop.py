@@ -6,8 +6,8 @@ from collections import deque
 from contextlib import closing
 
 from keypoints.draw import BACKGROUNDS, draw_heatmaps, draw_people, number_and_rank, number_of
-from keypoints.whole import best_of
-from streams.frames import DEFAULT_RATE
+from keypoints.whole import best_of, enlarged
+from streams.frames import DEFAULT_RATE, Pictures
 from streams.threads import read_ahead, undivided
 
 
@@ -42,6 +42,8 @@ def work(source, detector, opened, counts, wanted, bar, on_frame, tracker=None, 
         begin = time.perf_counter()
         for frame, found in answers:
             persons = counted(wanted, detector.persons(found))
+            if frame.full_wh is not None:
+                persons = [enlarged(person, frame.reduction) for person in persons]
             if tracker is not None:
                 persons = tracker.update(persons, frame.number / DEFAULT_RATE if frame.seconds is None else frame.seconds)
             drawn = draw_wanted(wanted, detector, frame.image, persons) if wanted.draws else None
@@ -70,14 +72,20 @@ def detect_frames(source, detector, skip):
     waiting = deque()
 
     def images():
-        for frame in frames:
+        for frame in source.frames(skip):
             waiting.append(frame)
             yield frame.image
 
     # Closed here: a signal that comes while Python collects a generator would be lost.
-    with closing(read_ahead(source.frames(skip))) as frames, closing(detector.stream(images())) as answers:
+    with closing(detector.stream(images(), read_ahead)) as answers:
         for _, found in answers:
             yield waiting.popleft(), found
+
+
+def read_reduced(source, wanted, detector):
+    """Let large pictures be read at a part of their size where that is enough: what is drawn on is wanted in full."""
+    if isinstance(source, Pictures) and not wanted.draws:
+        source.least = detector.least_side
 
 
 def counted(wanted, persons) -> list:
@@ -87,7 +95,7 @@ def counted(wanted, persons) -> list:
 
 def draw_wanted(wanted, detector, image, persons):
     """A picture of the persons whom the detector has just found in the image."""
-    canvas = BACKGROUNDS[wanted.background](image)
+    canvas = image if wanted.background == "photo" else BACKGROUNDS[wanted.background](image)  # what draws on it copies it
     if wanted.heatmaps:
         canvas = draw_heatmaps(canvas, detector.heatmaps, detector.covered_wh)
     return draw_people(canvas, persons, number_and_rank if wanted.labels else number_of)

@@ -27,6 +27,9 @@ def open_sinks(wanted, source, detector) -> list:
         for sink in opened:
             if getattr(sink, "pictures", None):
                 check_continued(sink, source)
+    for sink in opened:
+        if hasattr(sink, "open"):
+            sink.open()
     return opened
 
 

@@ -3,9 +3,10 @@
     with prepare(Source(names=["photos"]), Wanted(jsonl="poses.jsonl")) as work:  # whatever can be checked is checked here
         status = work(PoseDetector(open_net("lightposenet")))
 
-A detector has detect(image) -> found, stream(images) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
-describe(persons) -> text, `name` (of its network), `networks` (names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`,
-and of the last picture `seconds` {"network", "decode"} and `compile_seconds`, with poses also `heatmaps` and `covered_wh`.
+A detector has detect(image) -> found, stream(images, ahead) -> (image, found) in order, persons(found) -> list of keypoints.whole.WholePerson,
+describe(persons) -> text, `least_side` (pixels of a picture's short side that it makes use of; None: all), `name` (of its network), `networks`
+(names of all it runs), `parts` (names of whole.PARTS it looks for), `has_pose`, and of the last picture `seconds` {"network", "decode"} and
+`compile_seconds`, with poses also `heatmaps` and `covered_wh`.
 """
 
 import sys
@@ -16,15 +17,16 @@ from functools import partial
 from pathlib import Path
 
 from errors import InputError
-from files import STDIN, check_url, is_url
+from files import STDIN, STDOUT, check_url, is_url
 from keypoints.track import Tracker
-from streams import batch, outputs, results, shared, together
+from streams import batch, outputs, records, results, shared, together
 from streams.frames import Frame, Video, Videos, is_live, open_frames
 from streams.live import Live, open_live
-from streams.loop import counted, draw_wanted, new_counts, progress_bar, skipped_lines, unit_of, work
+from streams.loop import counted, draw_wanted, new_counts, progress_bar, read_reduced, skipped_lines, unit_of, work
 from streams.picture import read_image
 from streams.selection import chosen
 from streams.summary import by, report_failures, report_left_out, say_done
+from streams.threads import opencv_on_one_thread
 from streams.wanted import check, check_detector, check_frames, check_kinds, check_results, is_for_one_picture
 from streams.window import KEYS, Window, check_screen, show_picture
 
@@ -92,6 +94,7 @@ def open_source(source, wanted):
         raise
 
 
+@opencv_on_one_thread()
 def work_on_picture(path, image, wanted, detector) -> int:
     """Detect, write the files of results, all or none of them, say what was found and how long it took."""
     check_detector(wanted, detector)
@@ -104,9 +107,9 @@ def work_on_picture(path, image, wanted, detector) -> int:
     results.write_files(contents)
     prepare, seconds = detector.compile_seconds, detector.seconds
     prepared = f" (and {prepare:.3f} s to prepare it)" if prepare else ""
-    parts = [detector.describe(persons), *([str(out)] if out else [])]
+    parts = [detector.describe(persons), *([str(out)] if out and out != STDOUT else [])]
     timing = f"network {seconds['network'] - prepare:.3f} s{prepared}, decode {seconds['decode']:.3f} s, {by(detector)}"
-    others = [str(name) for name in contents if name != out]
+    others = [str(name) for name in contents if name not in (out, STDOUT)]
     say = partial(print, file=sys.stderr if wanted.to_stdout else sys.stdout)
     say("; ".join([*parts, timing, *([", ".join(others)] if others else [])]))
     for line in skipped_lines(persons) if wanted.verbose else []:
@@ -116,6 +119,7 @@ def work_on_picture(path, image, wanted, detector) -> int:
     return 0
 
 
+@opencv_on_one_thread()
 def work_on_frames(source, wanted, note, detector) -> int:
     """Write what is wanted as the frames of a source come, and say at the end what there was. note: for stderr, before it begins."""
     check_detector(wanted, detector)
@@ -123,7 +127,10 @@ def work_on_frames(source, wanted, note, detector) -> int:
         print(note, file=sys.stderr)
     from tqdm import tqdm
 
+    read_reduced(source, wanted, detector)
     with ExitStack() as stack:
+        if not source.live:
+            records.check_same_run(wanted, detector)
         for line in outputs.notes(wanted, source):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         outputs.take_up_parts(wanted, source, detector)
@@ -135,7 +142,7 @@ def work_on_frames(source, wanted, note, detector) -> int:
         window = stack.enter_context(closing(Window(title, source, say))) if wanted.show else None
         tracker = Tracker(wanted.smooth) if wanted.track or wanted.smooth else None
         counts, failed, begin = new_counts(), False, time.perf_counter()
-        bar = progress_bar(len(source) or None, unit_of(source))
+        bar = progress_bar(len(source) or None, unit_of(source), disable=wanted.verbose)  # the lines show how far it is
 
         def on_frame():
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)

@@ -1,11 +1,13 @@
 """Where the results of many frames go: files that grow, folders, a video. What is finished is on the disk, whole, at any moment.
 
 A sink has `has(frame)`: whether an earlier run that is continued wrote this frame (its image may be None yet); `write(frame, persons, drawn)`;
-and `close()`. Those that write numbers also have `pictures` {name: number}, of an earlier run that is continued, and `number_of(frame)`.
+and `close()`. Those that write numbers also have `pictures` {name: number}, of an earlier run that is continued, `number_of(frame)`, and `open()`:
+until it is called, an earlier run's files are read and not changed.
 """
 
 import csv
 import json
+from contextlib import closing
 from pathlib import Path
 
 from errors import InputError
@@ -48,6 +50,9 @@ class JsonLines:
                     self.pictures[record["image"]] = record["frame"]
         self.file = GrowingFile(path, keep)
 
+    def open(self):
+        self.file.open()
+
     def number_of(self, frame):
         return frame.number
 
@@ -84,6 +89,10 @@ class Table:
         for name, *facts in self.nobody.lines:
             self._remember(encoded(name).decode(), *facts)
         self.file = GrowingFile(path, keep)
+
+    def open(self):
+        self.nobody.open()
+        self.file.open()
 
     def _remember(self, name, number, seconds):
         self.done.add(frame_key(name, number, seconds))
@@ -127,6 +136,9 @@ class CocoResults:
         self.later = Remembered(path, resume)
         for name, number, entries in found + self.later.lines:
             self._take(name, number, entries)
+
+    def open(self):
+        self.later.open()
         self._write_list()
 
     def _take(self, name, number, entries):
@@ -210,21 +222,24 @@ class PictureFolder:
 
 
 class VideoSink:
-    """--out VIDEO. Frames of a camera stay as long as they were seen, so that the video is as quick as life."""
+    """--out VIDEO. Frames of a camera stay as long as they were seen, so that the video is as quick as life. A thread encodes."""
 
     def __init__(self, path, rate, codec=None, live=False, times_of=lambda frame: 1):
         """times_of: how many frames of the video one of the source is long, where it is not live."""
         self.video, self.live, self.times_of = VideoFile(path, rate, codec), live, times_of
+        self.behind, self.n_frames = Behind(threads=1, most=4), 0
 
     def has(self, frame) -> bool:
         return False
 
     def write(self, frame, persons, drawn):
-        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.video.n_written) if self.live else self.times_of(frame)
-        self.video.write(drawn, times)
+        times = max(0, round(frame.seconds * self.video.rate) + 1 - self.n_frames) if self.live else self.times_of(frame)
+        self.n_frames += times
+        self.behind.add(self.video.write, drawn, times)
 
     def close(self):
-        self.video.close()
+        with closing(self.video):  # whatever the thread raises: the file is completed with what it has
+            self.behind.close()
 
 
 KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyond path and resume follow from what is wanted, source and detector)

@@ -7,6 +7,8 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import cv2
+
 END = object()
 LEAVE = 0.5  # seconds for a thread that nobody needs any more; it ends with the process
 STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -54,6 +56,17 @@ def aside(call, seconds=None):
     if error is not None:
         raise error
     return answer
+
+
+@contextmanager
+def opencv_on_one_thread():
+    """`with opencv_on_one_thread():` OpenCV leaves the cores to the networks: its own threads wait actively for some milliseconds after each call."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def read_ahead(frames, size=4):

@@ -6,10 +6,11 @@ from contextlib import ExitStack, closing
 
 from errors import InputError
 from files import STDIN
-from streams import outputs
+from streams import outputs, records
 from streams.frames import Pictures, is_live
-from streams.loop import new_counts, progress_bar, unit_of, work
+from streams.loop import new_counts, progress_bar, read_reduced, unit_of, work
 from streams.summary import report_failures, report_left_out, say_done
+from streams.threads import opencv_on_one_thread
 from streams.wanted import check_detector, is_for_one_picture
 
 
@@ -42,13 +43,16 @@ def _refused(what, count, cure=""):
     return InputError(f"{what} cannot be shared out among {count} processes; {cure}start one, without mpiexec")
 
 
+@opencv_on_one_thread()
 def work_on_pictures(source, wanted, mates, detector) -> int:
     """As streams.pipeline.work_on_frames, by all of the mates (streams.shared.Crew); those that are not the first say nothing."""
     check_detector(wanted, detector)
+    read_reduced(source, wanted, detector)
     counts, begin, skipped = new_counts(), time.perf_counter(), 0
 
     def list_numbers() -> list:
         nonlocal skipped
+        records.check_same_run(wanted, detector)
         for line in outputs.notes(wanted, source):
             print(f"{wanted.prog}: {line}", file=sys.stderr)
         numbers = numbers_left(wanted, source, detector)
@@ -64,7 +68,7 @@ def work_on_pictures(source, wanted, mates, detector) -> int:
     def on_signal():
         say_ended(wanted, f"{skipped + mates.totals['done']} of {len(source)} pictures", mates.count)
 
-    with progress_bar(len(source), unit_of(source), disable=not mates.first) as bar:
+    with progress_bar(len(source), unit_of(source), disable=wanted.verbose or not mates.first) as bar:
         mates.start(list_numbers, show, on_signal)
         with ExitStack() as stack:
             opened = outputs.open_parts(wanted, source, detector, mates.number) if mates.given else []

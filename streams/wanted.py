@@ -9,7 +9,7 @@ from errors import InputError
 from files import STDIN, STDOUT, check_distinct, check_folder, check_path, real_place
 from streams import results, sinks
 from streams.durations import is_animated
-from streams.frames import PICTURES, VIDEOS, Pictures, is_picture_url
+from streams.frames import PICTURES, VIDEOS, Pictures, check_there, is_picture_url
 from streams.selection import Choice, check_choice
 from streams.video import CODECS, check_video_path
 from streams.window import check_screen
@@ -64,6 +64,7 @@ class Wanted:
     heatmaps: bool = False  # drawn: what the network saw, below the people
     background: str = "photo"  # of keypoints.draw.BACKGROUNDS: what is drawn on
     verbose: bool = False
+    settings: dict = field(default_factory=dict)  # {option: value}: what else decides the results; --resume goes on with the same alone
     reads: dict = field(default_factory=dict)  # {option: file}: what else is read, weights for example, and must not be overwritten
     prog: str = "pipeline"  # who speaks: begins the lines on stderr, and the window's title
 
@@ -121,6 +122,9 @@ def check(wanted, source):
     if kind == "picture":
         results.check_image_path(wanted.out)
     if not wanted.show and not wanted.named:
+        check_there(source.names)
+        if wanted.no_draw:
+            raise InputError("nothing would be written, for --no_draw leaves the picture out: name --json, --jsonl, --csv or another file of results")
         raise InputError("nothing would be written: name --out (a folder, a video), --jsonl, --csv, --openpose_json or another file of results")
     check_drawing(wanted)
     if wanted.resume and wanted.to_stdout:

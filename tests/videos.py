@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from conftest import PATIENCE, ROOT
 from people import person
 
 import cli
+import cli_streams
 from entity import Joint
 from keypoints.whole import WholePerson
 from streams import pipeline
@@ -83,15 +85,18 @@ class FakeDetector:
         """seconds: of each picture."""
         self.delay, self.seconds, self.n_seen = seconds, {"network": 0.0, "decode": 0.0}, 0
 
+    least_side = None
+
     def detect(self, image) -> list:
         time.sleep(self.delay)
         self.n_seen += 1
         number = number_of(image)
         return [fake_person(number, i) for i in range(number % 3)]
 
-    def stream(self, images):
-        for image in images:
-            yield image, self.detect(image)
+    def stream(self, images, ahead=iter):
+        with closing(ahead(image for image in images)) as images:
+            for image in images:
+                yield image, self.detect(image)
 
     def persons(self, found):
         return found
@@ -110,15 +115,15 @@ def fake_person(number, i) -> WholePerson:
 def fake_main(argv, seconds=0.0, detector=None) -> int:
     """A script on a FakeDetector, with the options that pose_detector.py has."""
     parser = cli.Parser(prog="fake.py")
-    cli.add_source_options(parser)
-    return cli.run(parser, lambda options: pipeline.run(*cli.asked(options), detector or FakeDetector(seconds)), [str(word) for word in argv])
+    cli_streams.add_source_options(parser)
+    return cli.run(parser, lambda options: pipeline.run(*cli_streams.asked(options), detector or FakeDetector(seconds)), [str(word) for word in argv])
 
 
 def fake_camera_main(argv, detector=None) -> int:
     """As fake_main, with the options that camera_pose_demo.py has."""
     parser = cli.Parser(prog="fake_camera.py")
-    cli.add_camera_options(parser)
-    return cli.run(parser, lambda options: pipeline.run(*cli.asked(options), detector or FakeDetector()), [str(word) for word in argv])
+    cli_streams.add_camera_options(parser)
+    return cli.run(parser, lambda options: pipeline.run(*cli_streams.asked(options), detector or FakeDetector()), [str(word) for word in argv])
 
 
 def start_fake(*argv, seconds=0.05, before="pass", main="fake_main"):

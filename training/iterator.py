@@ -5,6 +5,7 @@ import pickle
 import sys
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from functools import cached_property
 from multiprocessing import get_context
@@ -20,6 +21,7 @@ from parts import folder_prefix, remove_folders
 from training import workers
 
 AHEAD = 2  # batches that are made before they are asked for
+LOOK = 5.0  # seconds of waiting for a sample until the pool itself is looked at
 FOLDER = "samples"  # begins the names of temporary folders
 MOST_TRIES = 20  # pictures in a row that cannot be read
 
@@ -68,7 +70,7 @@ class SampleIterator(chainer.dataset.Iterator):
             try:
                 while len(self.coming) <= AHEAD:
                     self.coming.append([self._submit(position) for position in self.positions(self.n_steps + len(self.coming))])
-                made = [future.result() for future in self.coming.popleft()]
+                made = [self._result(future) for future in self.coming.popleft()]
             except BrokenProcessPool:
                 cure = "--resume continues from the last snapshot; with fewer --loaderjob less memory is needed"
                 raise InputError(f"a process that makes samples has ended by itself (killed, or out of memory); {cure}") from None
@@ -85,9 +87,15 @@ class SampleIterator(chainer.dataset.Iterator):
     next = __next__
 
     def _submit(self, position):
-        pool, index = self.pool, self.index_at(position)
-        with workers.undisturbed():  # it is here that processes are started
-            return pool.submit(_make_sample, index, self.seed, position)
+        return self.pool.submit(_make_sample, self.index_at(position), self.seed, position)
+
+    def _result(self, future):
+        while True:
+            try:
+                return future.result(LOOK)
+            except FutureTimeout:
+                if self.pool._broken and not future.done():  # a sample that was ordered while the pool broke may be forgotten
+                    raise BrokenProcessPool from None
 
     @cached_property
     def pool(self):
@@ -100,7 +108,13 @@ class SampleIterator(chainer.dataset.Iterator):
         except OSError as error:
             cure = "make room there, or name another one in TMPDIR"
             raise InputError(f"{path.parent}: the temporary folder cannot be written ({error.strerror}); {cure}") from None
-        return ProcessPoolExecutor(self.jobs, get_context("spawn"), _start, (path,))
+        pool = ProcessPoolExecutor(self.jobs, get_context("spawn"), _start, (path,))
+        try:
+            workers.start(pool)
+        except BaseException:
+            self._end(pool)
+            raise
+        return pool
 
     def _warn(self, troubles):
         for trouble in troubles:
@@ -110,10 +124,12 @@ class SampleIterator(chainer.dataset.Iterator):
 
     def finalize(self):
         if "pool" in self.__dict__:
-            workers.end(self.pool)
-            del self.__dict__["pool"]
-            self.folder.cleanup()
+            self._end(self.__dict__.pop("pool"))
         self.coming.clear()
+
+    def _end(self, pool):
+        workers.end(pool)
+        self.folder.cleanup()
 
     def serialize(self, serializer):
         self.n_steps = int(serializer("n_steps", self.n_steps))

@@ -27,6 +27,16 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def start(pool):
+    """Start all processes of a ProcessPoolExecutor before its first order; none of them sees Ctrl-C.
+
+    By itself it starts one with each order, while a thread of its own closes the pipes as soon as an earlier one has died: the next would be
+    given descriptors that are closed, or something else by now (ValueError: bad value(s) in fds_to_keep).
+    """
+    with undisturbed():
+        pool._launch_processes()
+
+
 def end(pool):
     """End a ProcessPoolExecutor and its processes now: they only read, and the interpreter would wait for what they are doing at its own end."""
     processes = list((pool._processes or {}).values())

@@ -1,6 +1,7 @@
 """Crops for the body network: what is written comes back, nothing unfinished counts, and each is used as often as the others."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -121,6 +122,24 @@ def test_sets_stand_side_by_side_and_are_not_overwritten(tmp_path, monkeypatch, 
 
 def test_a_folder_without_crops(tmp_path):
     assert_input_error(lambda: CropSets(tmp_path), "no crops are here", "distil.body crops")
+
+
+def test_a_set_that_is_damaged(folder):
+    (said,) = folder.glob("*.json")
+    maps = said.with_name(f"{said.stem}_y.npy")
+    good = said.read_text(), maps.read_bytes()
+    changes = (
+        *(partial(said.write_text, text) for text in ("{", "[]", '{"crops": "6"}', '{"crops": 700}', '{"crops": -1}', "[" * 10**5)),
+        *(partial(maps.write_bytes, data) for data in (good[1][:-100], good[1][:20], b"", b"\x93NUMPY" + bytes(100))),
+        partial(np.save, maps, np.load(maps)[:, :50]),
+        partial(np.save, maps, np.load(maps).astype(np.float32)),
+        maps.unlink,
+    )
+    for change in changes:
+        change()
+        assert_input_error(lambda: CropSets(folder), said, "make the set again")
+        said.write_text(good[0]), maps.write_bytes(good[1])
+    assert len(CropSets(folder)) == 6
 
 
 def test_windows_show_the_photo():

@@ -98,6 +98,42 @@ def test_packs_that_were_made_elsewhere_are_read(kind, n):
         assert (pack.box[row] <= (width, height, width, height)).all()
 
 
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("offset", lambda a: a[::-1]),
+        ("offset", lambda a: a * 2),
+        ("offset", lambda a: a[:-1]),
+        ("data", lambda a: a.astype(np.int16)),
+        ("box", lambda a: a[:, :3]),
+        ("box", lambda a: a * np.float32(1e9)),
+        ("box", lambda a: a * np.nan),
+        ("scale", lambda a: -a),
+        ("spread", lambda a: a[:, :3]),
+        ("left", lambda a: a[:2]),
+        ("id", lambda a: a.astype(str)),
+    ],
+)
+def test_a_pack_whose_arrays_do_not_belong_together(tmp_path, key, change):
+    path = tmp_path / "pack.npz"
+    made_pack(path)
+    with np.load(path) as arrays:
+        arrays = dict(arrays)
+    np.savez(path, **arrays | {key: change(arrays[key])})
+    assert_input_error(lambda: Pack(path, KINDS["hand"].points), path, repr(key), "make the pack again")
+
+
+def test_a_crop_that_is_no_picture(tmp_path):
+    path = tmp_path / "pack.npz"
+    made_pack(path)
+    with np.load(path) as arrays:
+        arrays = dict(arrays)
+    arrays["data"][:] = 0
+    np.savez(path, **arrays)
+    pack = Pack(path, KINDS["hand"].points)
+    assert_input_error(lambda: pack.image(1), path, "crop 1 is no picture")
+
+
 def test_every_crop_comes_once_a_round_and_what_is_doubted_counts_less(tmp_path):
     made_pack(tmp_path / "p.npz")
     pack, kind = Pack(tmp_path / "p.npz", 21), KINDS["hand"]

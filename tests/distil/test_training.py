@@ -195,6 +195,50 @@ def test_states_are_told_apart(tmp_path, capsys):
     assert not (tmp_path / "w.npz").exists()
 
 
+def test_a_compiled_network_learns_the_same(tmp_path):
+    x, learnt = torch.from_numpy(noise((4, 3, 32, 32))), []
+
+    def loss_of(student, batch, part):
+        loss = sum((maps**2).mean() for maps in student(batch)[0])
+        return loss, {"maps": loss}
+
+    for compiled in (False, True):
+        torch.manual_seed(3)
+        trainer = Trainer(Student(SMALL), tmp_path / f"{compiled}.pt", {}, Schedule(1, 1, 1e-4, 2, compiled), torch.device("cpu"))
+        trainer.run([x] * 3, loss_of)
+        learnt.append(trainer.student.state_dict())
+    for name, tensor in learnt[0].items():
+        np.testing.assert_allclose(learnt[1][name].float(), tensor.float(), atol=1e-3, err_msg=name)
+    assert set(read_state(tmp_path / "True.pt")["student"]) == set(learnt[0])
+
+
+def test_a_state_whose_numbers_are_of_another_network(tmp_path, capsys):
+    made_pack(tmp_path / "hand.npz", 3)
+    path = tmp_path / "s.pt"
+    options = ["train", "hand", str(tmp_path / "hand.npz"), str(path), "--total", "9", "--steps", "1", "--batch", "2"]
+    assert points.main(options) == 0
+    good = read_state(path)
+    name = next(iter(good["average"]))
+    damages = (
+        {"facts": {}},
+        {"facts": None},
+        {"facts": {**good["facts"], "widths": "abc"}},
+        {"facts": {**good["facts"], "widths": [0, 1, 2, 3]}},
+        {"average": {}, "student": {}},
+        {"average": {**good["average"], name: "text"}, "student": {**good["student"], name: "text"}},
+        {"average": {**good["average"], name: torch.zeros(3)}, "student": {**good["student"], name: torch.zeros(3)}},
+    )
+    capsys.readouterr()
+    for damage in damages:
+        torch.save({**good, **damage}, path)
+        assert export.main([str(path), str(tmp_path / "w.npz")]) == 2
+        assert points.main([*options, "--resume"]) == 2
+        errors = capsys.readouterr().err.splitlines()
+        assert len(errors) == 2
+        assert all(str(path) in line for line in errors)
+    assert not (tmp_path / "w.npz").exists()
+
+
 def test_widths_of_a_network_that_has_none_to_choose():
     from distil.options import network_of
 

@@ -557,7 +557,7 @@ def test_unknown_engine():
 def test_networks_that_ship_without_weights(arch, engine):
     message = refusal(open_net, arch, engine=engine)
     assert message.startswith(f"{arch} needs weights")
-    assert "README" in message
+    assert "docs/networks.md" in message
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -635,14 +635,14 @@ class RequestOfNobody:
 def net_of_nobody():
     """An OpenVinoNet, compiled per shape, with two requests for each, which does nothing; .events, .requests."""
     net = object.__new__(OpenVinoNet)
-    net.outputs, net.events, net.requests, net.n_compiled, net.compiled, compiled = (), [], [], 0, {}, {}
+    net.outputs, net.events, net.requests, net.n_compiled, net.compiled, net.beside, compiled = (), [], [], 0, {}, (), {}
 
     def requests_of(compiled):
         new = [RequestOfNobody(f"{name}{compiled.width}", net.events) for name in "ba"]
         net.requests += new
         return list(new)
 
-    net._compile = lambda shape: (compiled.setdefault(shape, SimpleNamespace(width=shape[3])), None)
+    net._compile = lambda shape, changes: (compiled.setdefault(shape, SimpleNamespace(width=shape[3])), None)
     net._requests = requests_of
     return net
 

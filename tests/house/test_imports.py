@@ -11,7 +11,7 @@ from conftest import ROOT
 from models import ARCHS
 
 SHARED_MODULES = {"entity", "errors", "files", "parts", "process", "session", "silence"}  # beside the scripts, imported by everybody
-COMMAND_LINE = {"cli"}  # beside the scripts, imported by them alone
+COMMAND_LINE = {"cli", "cli_network", "cli_streams"}  # beside the scripts, imported by them alone
 TABLES = {f"models.{row.table}" for row in ARCHS.values() if row.table}
 BELOW = {  # room -> the rooms that it may import
     "keypoints": set(),
@@ -21,6 +21,7 @@ BELOW = {  # room -> the rooms that it may import
     "evaluation": {"streams", "engines", "models", "keypoints"},
     "page": {"evaluation", "streams", "engines", "models", "keypoints"},
     "training": {"evaluation", "streams", "engines", "models", "keypoints"},
+    "speed": {"evaluation", "streams", "engines", "models", "keypoints"},
     "distil": {"evaluation", "streams", "engines", "models", "keypoints"},
 }
 SCRIPT_ROOMS = {"data", "distil"}  # they hold scripts of their own
@@ -34,12 +35,15 @@ MAY_IMPORT = {
     "process.py": set(),
     "session.py": {"process"},
     "silence.py": set(),
-    "cli.py": {"argparse", "models", "streams.durations", "streams.frames", "streams.selection", "streams.wanted", *SHARED_MODULES},
+    "cli.py": {"argparse", *SHARED_MODULES},
+    "cli_network.py": {"cli", "models", *SHARED_MODULES},
+    "cli_streams.py": {"cli", "streams.durations", "streams.frames", "streams.selection", "streams.wanted", *SHARED_MODULES},
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/heic.py": {"numpy", "pillow_heif", *SHARED_MODULES},
     "streams/ffmpeg.py": {"imageio_ffmpeg", "streams.capture"},
     "streams/shared.py": {"mpi4py", "cv2", "threadpoolctl", "streams", *SHARED_MODULES},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
+    "speed/*.py": {"numpy", "cv2", "matplotlib", "speed", *BELOW["speed"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
     "models/layers.py": set(),
     "models/light.py": {"models.layers"},
@@ -56,7 +60,7 @@ ONLY_IN = {
     "mpi4py": ("streams/shared.py",),
     "openvino": ("engines/openvino_*.py", "IEbase.py", "convert_model.py"),
     "pycocotools": ("*.py", "evaluation/coco_ap.py"),  # the scripts of the root folder
-    "matplotlib": ("*.py", "evaluation/*.py"),
+    "matplotlib": ("*.py", "evaluation/*.py", "speed/chart.py"),
     "nncf": ("engines/openvino_*.py", "convert_model.py"),
     "distil": ("distil/*.py",),
     "torch": ("distil/*.py", "engines/peers.py"),
@@ -182,7 +186,7 @@ def faults(path, source, scripts=()) -> list:
     found = [*import_faults(path, tree, set(scripts)), *path_faults(tree)]
     if path == BEGINNING and isinstance(tree.body[-1], ast.If) and ast.unparse(tree.body[-1].test) == STARTED:
         del tree.body[-1]
-    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "page/", "distil/")):
+    if "/" not in path or path.startswith(("data/", "keypoints/", "streams/", "evaluation/", "page/", "speed/", "distil/")):
         found += statement_faults(tree)
     return found
 
@@ -328,6 +332,9 @@ BREACHES = [
     ("pose_detector.py", "import gradio as gr", "only in web_demo.py"),
     ("page/desk.py", "from pose_detector import PoseDetector", "only scripts import a script"),
     ("evaluation/report.py", "from page.pictures import look", "evaluation stands below page"),
+    ("streams/pipeline.py", "from speed.clock import timings", "streams stands below speed"),
+    ("speed/stages.py", "from pose_detector import PoseDetector", "only scripts import a script"),
+    ("speed/stages.py", "import matplotlib", "only in *.py, evaluation/*.py, speed/chart.py"),
     ("models/caffe.py", "def f():\n    import matplotlib", "only in *.py, evaluation/*.py"),
 ]
 

@@ -13,7 +13,7 @@ import cli
 from models import ARCHS, MODELS
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOMS = ("engines", "evaluation", "keypoints", "models", "page", "streams", "training")
+ROOMS = ("engines", "evaluation", "keypoints", "models", "page", "speed", "streams", "training")
 
 
 @pytest.fixture(scope="module")

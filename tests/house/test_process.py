@@ -3,6 +3,7 @@
 import process
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -185,8 +186,40 @@ def test_too_little_memory_for_the_network_is_one_line(tmp_path, engine):
     assert not (tmp_path / "r.png").exists()
 
 
+MANY_THREADS = """
+import threading
+import process
+
+def megabytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) >> 8
+
+process.begin()
+ready, before = threading.Barrier(9), megabytes()
+threading.stack_size(1 << 20)
+for _ in range(8):
+    threading.Thread(target=lambda: (bytearray(1000), ready.wait(), ready.wait())).start()
+ready.wait()
+print(megabytes() - before)
+ready.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc")
+def test_where_memory_is_limited_threads_take_no_addresses_for_themselves():
+    """64 MB each by itself; where these are not to be had, each allocation is a mapping, and compiling a network did not end."""
+    ended = subprocess.run([sys.executable, "-c", MANY_THREADS], cwd=ROOT, capture_output=True, text=True, preexec_fn=limited(4000), check=True)
+    assert int(ended.stdout) < 60
+
+
 @pytest.mark.parametrize(
-    "error", [MemoryError("x"), RuntimeError("Check failed:\nstd::bad_alloc"), ImportError("a.so: failed to map segment from shared object")]
+    "error",
+    [
+        MemoryError("x"),
+        RuntimeError("Check failed:\nstd::bad_alloc"),
+        RuntimeError("[CPU] Convolution node with name 'x' can't alloc"),
+        ImportError("a.so: failed to map segment from shared object"),
+    ],
 )
 def test_a_lack_of_memory_is_told_from_other_errors(error):
     assert process.shortage_in(error) is error

@@ -38,7 +38,7 @@ def test_read_bilinear(size):
     points[0, 0] = np.rint(points[0, 0])
     points[0, 1] = [size[1] - 1, size[0] - 1]
     layers = rng.integers(0, 3, (4, 5, 1))
-    result = candidates._read_bilinear(maps, layers, points)
+    result = candidates._read_bilinear(maps, layers, tuple(np.moveaxis(points, -1, 0)))
     for layer, channel in product(range(3), range(2)):
         expected = scipy.ndimage.map_coordinates(maps[layer, channel].astype(np.float64), [points[..., 1], points[..., 0]], order=1, mode="nearest")
         there = (layers == layer)[..., 0]
@@ -51,7 +51,7 @@ def test_read_nearest(size):
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(3, 2, *size)).astype(np.float32)
     points, layers = rng.uniform(-2, [size[1] + 1, size[0] + 1], (30, 2)), rng.integers(0, 3, 30)
-    for point, layer, values in zip(points, layers, candidates._read_nearest(maps, layers, points).T, strict=True):
+    for point, layer, values in zip(points, layers, candidates._read_nearest(maps, layers, tuple(np.moveaxis(points, -1, 0))).T, strict=True):
         x, y = min(max(round(point[0]), 0), size[1] - 1), min(max(round(point[1]), 0), size[0] - 1)
         np.testing.assert_array_equal(values, maps[layer, :, y, x])
 

@@ -1,5 +1,6 @@
 """keypoints/image.py: sizes, resizing, padding, cropping."""
 
+import cv2
 import numpy as np
 import pytest
 from conftest import assert_input_error
@@ -81,6 +82,15 @@ def test_resize_averages_where_it_shrinks():
     noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     expected = noise.reshape(10, 4, 15, 4, 3).mean((1, 3))
     np.testing.assert_allclose(resize(noise, (15, 10)), expected, rtol=0, atol=0.51)
+
+
+def test_resize_by_halves_is_an_average_too():
+    """Where the ratio is no whole number it goes by halves first; what comes out is the average over each pixel's area, but for what is rounded."""
+    image = cv2.GaussianBlur(np.random.default_rng(0).random((720, 1280, 3), dtype=np.float32), (0, 0), 8)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    difference = np.abs(resize(image, (456, 256)).astype(int) - cv2.resize(image, (456, 256), interpolation=cv2.INTER_AREA))
+    assert difference.mean() < 0.5
+    assert difference.max() <= 4
 
 
 def test_resize_to_the_same_size():

@@ -268,7 +268,7 @@ def test_a_name_that_cannot_be(tmp_path, name):
 def test_a_missing_file(tmp_path):
     message = refusal(tmp_path / "none.npz")
     assert "no such file" in message
-    assert "README" in message
+    assert "docs/networks.md" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="root reads every file")

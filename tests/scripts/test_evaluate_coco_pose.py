@@ -220,6 +220,7 @@ def test_keypoint_errors_of_a_case_made_by_hand():
     labels = [annotation(1, 1, pose, area=area), annotation(2, 1, lost, area=area)]
     labels[0]["keypoints"][3 * RIGHT_FOOT : 3 * RIGHT_FOOT + 3] = [0, 0, 0]  # not labelled
     labels += [annotation(3, 1, pose, iscrowd=1), annotation(4, 1, pose, keypoints=[0] * 51, num_keypoints=0)]
+    labels += [annotation(5, 1, pose, keypoints=[7, 7, -1] * 17)]  # as little labelled as with v = 0
     found = pose.copy()
     for joint, keypoint, similarity in ((Joint.Nose, 0, 0.51), (Joint.LeftEye, 1, 0.49), (Joint.RightEye, 2, 0.11), (Joint.LeftEar, 3, 0.09)):
         found[joint, 0] += moved(keypoint, similarity, area)

@@ -326,7 +326,7 @@ def make_bad_weights(tmp_path, name):
 @pytest.mark.parametrize(
     ("arch", "name", "words"),
     [
-        ("lightposenet", "missing.npz", ("no such file", "README")),
+        ("lightposenet", "missing.npz", ("no such file", "docs/networks.md")),
         ("lightposenet", "folder.npz", ("expected", "got a folder", "name")),
         ("lightposenet", "empty.npz", ("expected an .npz file", "got", "again")),
         ("lightposenet", "cut.npz", ("expected an .npz file", "damaged copy", "again")),
@@ -357,7 +357,7 @@ def test_hostile_weights_would_have_done_harm(tmp_path):
 
 def test_posenet_needs_weights(out):
     process = detect("posenet", "--img", SCENE, "--out", out / "x.png")
-    assert_refused(process, "posenet needs weights", "README", "lightposenet")
+    assert_refused(process, "posenet needs weights", "docs/networks.md", "lightposenet")
     assert_nothing_written(out)
 
 

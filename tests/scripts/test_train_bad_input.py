@@ -176,6 +176,7 @@ def test_a_run_is_not_begun_over_another_one(coco, refused, run):
 def test_the_script_itself(tmp_path):
     process = run_script("train_coco_pose_estimation.py", "--coco_dir", tmp_path / "none", "--out", tmp_path / "out")
     assert_refused(process, "train_coco_pose_estimation.py: ", "COCO is not here", "./getData.sh")
+    assert not (tmp_path / "out").exists()
 
 
 # Snapshots

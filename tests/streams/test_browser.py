@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from streams import ffmpeg
-from streams.video import VideoFile, usual_codec
+from streams.video import VideoFile, can_write, usual_codec
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None)
 PAGE = """<!doctype html><script>
@@ -58,9 +58,25 @@ def shown_by_browser(folder, name) -> dict:
         server.shutdown()
 
 
+@pytest.fixture(params=["system", "package"])
+def ffmpeg_of(request, monkeypatch):
+    """What a machine has: its own program ffmpeg, or the package imageio-ffmpeg alone."""
+    if request.param == "package":
+        if ffmpeg._packaged() is None:
+            pytest.skip("imageio-ffmpeg is not installed here (pip install imageio-ffmpeg), or has no program for this machine")
+        monkeypatch.setattr(ffmpeg.shutil, "which", lambda name: None)
+    elif shutil.which("ffmpeg") is None:
+        pytest.skip("no program ffmpeg on this machine")
+    for memory in (ffmpeg.program, can_write):
+        memory.cache_clear()
+    yield
+    for memory in (ffmpeg.program, can_write):
+        memory.cache_clear()
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine (apt-get install chromium)")
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_the_usual_video_plays(tmp_path, suffix):
+def test_the_usual_video_plays(tmp_path, suffix, ffmpeg_of):
     """Its size, its length and its colours."""
     path = tmp_path / f"v{suffix}"
     if usual_codec(path) == "mp4v":

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 
 import cv2
 import numpy as np
@@ -247,6 +248,16 @@ def test_a_line_for_each_picture(place, capsys):
     assert min(map(int, times)) >= 20
     assert float(match[1]) >= 0.1
     assert float(match[2]) <= 50
+
+
+def test_lines_stand_in_the_bar_s_place(place, capsys, monkeypatch):
+    """The bar comes after a second; with -v the lines say how far it is."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    write_video(place / "v.mp4", 3)
+    assert fake_main(["--input", "v.mp4", "--jsonl", "r", "-v"], seconds=0.6) == 0
+    assert capsys.readouterr().err == ""
+    assert fake_main(["--input", "v.mp4", "--jsonl", "r"], seconds=0.6) == 0
+    assert re.search("frame/s|s/frame", capsys.readouterr().err)
 
 
 def test_a_line_for_each_frame(place, capsys):

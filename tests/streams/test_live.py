@@ -259,3 +259,29 @@ def test_url_that_does_not_answer(web, tmp_path, capsys, main):
     assert error.count("\n") == 1
     assert "gone.mp4: no picture comes from it (HTTP 404: File not found); check the URL" in error
     assert not (tmp_path / "r").exists()
+
+
+def test_networks_warm_up_on_the_first_frame(tmp_path):
+    """Two frames a second: what comes after a first frame that took long is the second one."""
+    path = write_video(tmp_path / "v.mp4", n_frames=6, rate=2.0)
+    live = Live(path, Video(path))
+    frames = live.frames()
+    assert next(frames).number == 0
+    time.sleep(1.6)
+    assert next(frames).number == 1
+    assert live.n_dropped == 0
+    live.close()
+
+
+def test_the_clock_of_a_camera_starts_after_the_first_frame(capture):
+    live = Live("0")
+    frames = live.frames()
+    assert next(frames)[:4] == (0, "0", "camera_000000000000", 0.0)
+    while capture.n_read < 20:  # as many as come while the networks warm up; the camera is read, so that the next frame is no old one
+        time.sleep(0.01)
+    begin = time.monotonic()
+    second = next(frames)
+    assert second.number >= 19
+    assert second.seconds <= time.monotonic() - begin
+    assert live.n_dropped < second.number - 18
+    live.close()

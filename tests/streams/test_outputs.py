@@ -5,6 +5,7 @@ import os
 import re
 
 import cv2
+import numpy as np
 import pytest
 from conftest import assert_refused, run_script
 from videos import FakeDetector, fake_camera_main, fake_main, write_pictures, write_video
@@ -12,6 +13,7 @@ from videos import FakeDetector, fake_camera_main, fake_main, write_pictures, wr
 import face_detector
 import pose_detector
 import pose_detectorIE
+from keypoints.whole import WholePerson
 
 
 class Never:
@@ -61,6 +63,9 @@ def refuse(main, place, capsys, line, *words, **options):
         ("--input in", ["nothing would be written", "--out", "--jsonl"]),
         ("--input v.mp4", ["nothing would be written"]),
         ("--input in/a.png", ["nothing would be written"]),
+        ("--input gone.mp4", ["gone.mp4", "no such file"]),
+        ("--input in gone", ["gone", "no such file"]),
+        ("--input in --no_draw", ["nothing would be written", "--no_draw", "--json"]),
         ("--input in/a.png in/b.png --out r.png", ["r.png", "one picture cannot hold many"]),
         ("--input v.mp4 --out r.png", ["one picture cannot hold many"]),
         ("--input in --json r.json", ["--json", "--jsonl"]),
@@ -290,3 +295,35 @@ def test_an_error_of_ours_keeps_what_was_done(place):
         fake_main(["--input", "v.mp4", "--jsonl", "r", "--out", "r.mp4"], detector=Failing())
     assert (place / "r").read_text().count("\n") == 5
     assert cv2.VideoCapture("r.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 5
+
+
+class OfLarge(FakeDetector):
+    """One person, whose nose is in the middle of the picture that it is shown."""
+
+    least_side = 200
+
+    def __init__(self):
+        super().__init__()
+        self.sizes = []
+
+    def detect(self, image) -> list:
+        self.sizes.append((image.shape[1], image.shape[0]))
+        pose = np.zeros((18, 3))
+        pose[:3] = [((image.shape[1] - 1) / 2, (image.shape[0] - 1) / 2, 2), (0, 0, 2), (10, 10, 2)]
+        return [WholePerson(pose, 0.9, np.where(pose[:, 2] > 0, 0.75, 0))]
+
+
+@pytest.mark.parametrize("drawn", [False, True])
+def test_large_photos_are_read_smaller_where_nothing_is_drawn(tmp_path, drawn):
+    """Sizes and points are those of the photo all the same."""
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "1.jpg"), np.full((900, 1600, 3), 90, np.uint8))
+    detector, lines = OfLarge(), tmp_path / "x.jsonl"
+    assert fake_main(["--input", tmp_path / "in", "--jsonl", lines, *(["--out", tmp_path / "out"] if drawn else [])], detector=detector) == 0
+    assert detector.sizes == [(1600, 900) if drawn else (400, 225)]
+    record = json.loads(lines.read_text())
+    assert (record["width"], record["height"]) == (1600, 900)
+    assert record["people"][0]["keypoints"][:2] == [[799.5, 449.5, 0.75], [0.0 if drawn else 1.5, 0.0 if drawn else 1.5, 0.75]]
+    assert record["people"][0]["keypoints"][3] is None
+    if drawn:
+        assert cv2.imread(str(tmp_path / "out" / "1.jpg")).shape == (900, 1600, 3)

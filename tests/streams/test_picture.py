@@ -12,7 +12,7 @@ from pictures import ALPHA, BGR, RGB, X, encoded, read
 from PIL import ExifTags, Image
 
 from errors import InputError
-from streams.picture import read_image
+from streams.picture import read_image, read_reduced
 
 
 def assert_refused(tmp_path, data, *words, name="picture.png"):
@@ -320,3 +320,39 @@ def test_cut_others(tmp_path, kind, options, capfd):
 
 
 # Sizes
+
+
+# Large JPEGs at a part of their size
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "least", "factor"), [((1600, 1200), 150, 8), ((1600, 1200), 151, 4), ((1601, 1203), 300, 4), ((900, 1600), 450, 2)]
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_reduced_pictures_are_the_averages_of_the_full_ones(tmp_path, size_wh, least, factor, orientation):
+    smooth = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8), size_wh, interpolation=cv2.INTER_CUBIC)
+    path = tmp_path / "x.jpg"
+    path.write_bytes(with_exif(cv2.imencode(".jpg", smooth, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes(), exif(orientation)))
+    full = read_image(path)
+    image, full_wh = read_reduced(path, least)
+    assert full_wh == (full.shape[1], full.shape[0])
+    assert (image.shape[1], image.shape[0]) == tuple(-(-side // factor) for side in full_wh)
+    expected = cv2.resize(full, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_AREA)
+    assert np.abs(image.astype(int) - expected).mean() < 1.5
+
+
+@pytest.mark.parametrize(("name", "size_wh", "least"), [("x.jpg", (1600, 1200), 601), ("x.png", (1600, 1200), 100), ("x.jpg", (800, 799), 90)])
+def test_pictures_that_come_in_full(tmp_path, name, size_wh, least):
+    """Too small; no JPEG; one of which it would not be clear which way it stands."""
+    path = tmp_path / name
+    cv2.imwrite(str(path), np.full((size_wh[1], size_wh[0], 3), 90, np.uint8))
+    image, full_wh = read_reduced(path, least)
+    assert full_wh is None
+    assert (image.shape[1], image.shape[0]) == size_wh
+
+
+def test_damaged_pictures_are_refused_as_ever(tmp_path):
+    path = tmp_path / "x.jpg"
+    path.write_bytes(cv2.imencode(".jpg", np.full((1200, 1600, 3), 90, np.uint8))[1].tobytes()[:-500])
+    with pytest.raises(InputError, match="damaged"):
+        read_reduced(path, 100)

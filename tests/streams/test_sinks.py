@@ -222,9 +222,23 @@ def test_resume_refuses_results_of_other_pictures(tmp_path, capsys, name, change
 
 
 def test_results_of_other_options_are_not_continued(tmp_path):
-    Table(tmp_path / "r.csv", parts=()).close()
+    write_pictures(tmp_path / "in", ["0.png"])
+    assert fake_main(arguments(tmp_path / "in", tmp_path, ["csv"])) == 0
     with pytest.raises(InputError, match="same options"):
         Table(tmp_path / "r.csv", resume=True, parts=("face",))
+
+
+@pytest.mark.parametrize("name", ["jsonl", "csv", "coco_results"])
+def test_what_is_refused_stays_as_it_is(pictures, tmp_path, name, capsys):
+    """Results that were cut off are mended, unless they, or those of another option, are refused."""
+    assert fake_main(arguments(pictures, tmp_path / "r", [name, "jsonl"])) == 0
+    for file in (tmp_path / "r").iterdir():
+        file.write_bytes(file.read_bytes()[:-40])
+    (pictures / "04.png").unlink()
+    before = {path: path.read_bytes() for path in (tmp_path / "r").iterdir()}
+    assert fake_main([*arguments(pictures, tmp_path / "r", [name, "jsonl"]), "--resume"]) == 2
+    assert "04.png, which is not among the pictures now" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "r").iterdir()} == before
 
 
 def test_ctrl_c_divides_no_frame(pictures, tmp_path, monkeypatch, capsys):
@@ -251,6 +265,8 @@ def test_growing_file(tmp_path):
     path = tmp_path / "r"
     path.write_bytes(b"old" * 1000)
     file, text = GrowingFile(path, b"begin"), b"begin"
+    assert path.read_bytes() == b"old" * 1000  # nothing is changed before
+    file.open()
     for piece in (b"a", b"", b"bcd" * 500, b"e"):
         assert path.read_bytes() == text
         file.add(piece)
@@ -366,7 +382,7 @@ def test_full_disk_behind_the_options(pictures, tmp_path, name):
 def test_unwritable_file_is_one_line(tmp_path, sink):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        sink(tmp_path / "file" / "r")
+        sink(tmp_path / "file" / "r").open()
 
 
 # Folders

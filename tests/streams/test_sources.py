@@ -222,9 +222,10 @@ def test_a_picture_through_pipes(tmp_path):
     drawn = piped(png, "--img", "-", "--out", "-")
     assert drawn.returncode == 0
     assert cv2.imdecode(np.frombuffer(drawn.stdout, np.uint8), cv2.IMREAD_COLOR).shape == picture(2).shape
-    assert b"2 people" in drawn.stderr
+    assert drawn.stderr.startswith(b"2 people; network ")
     numbers = piped(png, "--img", "-", "--json", "-")
     assert len(json.loads(numbers.stdout)["people"]) == 2
+    assert numbers.stderr.rstrip().endswith(b"by fakenet")
     assert not list(tmp_path.iterdir())
 
 
@@ -242,6 +243,8 @@ def test_one_thing_on_stdout(tmp_path, capsys):
     write_pictures(tmp_path, ["a.png"])
     assert fake_main(["--input", tmp_path / "a.png", "--jsonl", "-", "--csv", "-"]) == 2
     assert "in use already" in capsys.readouterr().err
+    assert fake_main(["--input", tmp_path / "a.png", "--openpose_json", "-"]) == 2
+    assert "--openpose_json -: expected a folder's name" in capsys.readouterr().err
 
 
 # Sound

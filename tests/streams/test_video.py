@@ -12,7 +12,8 @@ from conftest import PATIENCE, assert_input_error
 from videos import SIZE_WH, fake_main, is_red, number_of, picture, read_video, start_fake, turn_mp4, wait_until, write_pictures, write_video
 
 from errors import InputError
-from streams.video import VideoFile, check_video_path
+from streams import ffmpeg
+from streams.video import VideoFile, check_video_path, note_on
 
 
 def write(path, images, rate=25, codec=None):
@@ -177,13 +178,14 @@ def test_interrupted_video_holds_what_was_done(tmp_path, number):
     process.send_signal(number)
     printed, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    assert errors.strip() in ("", "fake.py: interrupted")
+    note = [f"fake.py: {line}" for line in filter(None, [note_on(out)])]  # of machines without the program ffmpeg
+    assert errors.splitlines() == note + (["fake.py: interrupted"] if number == signal.SIGINT else [])
     images, _ = read_video(out)
     assert 12 <= len(images) < 400
     assert all(abs(number_of(image) - i % 20) <= 1 for i, image in enumerate(images))  # coded twice, with loss
     assert len(images) == int(printed.split(" frames")[0])
     assert lines.read_text().count("\n") == len(images)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.mp4", "out.jsonl", "out.mp4"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".out.jsonl.run", "in.mp4", "out.jsonl", "out.mp4"]
 
 
 def test_killed_run_leaves_the_old_video(tmp_path):
@@ -213,3 +215,44 @@ def test_full_disk_is_one_line(tmp_path):
     assert errors.count("\n") == 1
     assert "out.avi" in errors
     assert not (tmp_path / "out.avi").exists()
+
+
+# Which program writes
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    """{name: what it encodes with} of the programs that are there; "ffmpeg" is the system's, "packaged" imageio-ffmpeg's."""
+    there = {}
+    monkeypatch.setattr(ffmpeg.shutil, "which", lambda name: name if name in there else None)
+    monkeypatch.setattr(ffmpeg, "_packaged", lambda: "packaged" if "packaged" in there else None)
+    monkeypatch.setattr(ffmpeg, "_encoders_of", lambda name: there[name])
+    ffmpeg.program.cache_clear()
+    yield there
+    ffmpeg.program.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ({}, None),
+        ({"ffmpeg": {"libx264"}, "packaged": {"libx264"}}, "ffmpeg"),
+        ({"ffmpeg": {"libopenh264"}, "packaged": {"libx264"}}, "ffmpeg"),
+        ({"packaged": {"libx264"}}, "packaged"),
+        ({"ffmpeg": {"libvpx-vp9"}, "packaged": {"libx264"}}, "packaged"),
+        ({"ffmpeg": {"libvpx-vp9"}, "packaged": {"mpeg4"}}, "ffmpeg"),
+        ({"ffmpeg": {"libvpx-vp9"}}, "ffmpeg"),
+    ],
+)
+def test_the_program_is_one_that_writes_h264(programs, there, expected):
+    programs.update(there)
+    assert ffmpeg.program() == expected
+
+
+def test_a_program_of_another_machine_encodes_nothing(tmp_path):
+    """It is there, and cannot be started."""
+    path = tmp_path / "ffmpeg"
+    path.write_bytes(b"\x7fELF of another machine")
+    path.chmod(0o755)
+    assert ffmpeg._encoders_of(str(path)) == set()
+    assert ffmpeg._encoders_of(str(tmp_path / "gone")) == set()

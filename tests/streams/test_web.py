@@ -143,6 +143,14 @@ def test_a_url_of_a_file(tmp_path, capsys, option, name):
     assert "give its path, /" in error
 
 
+@pytest.mark.parametrize("option", ["--img", "--input"])
+def test_a_url_that_is_none(tmp_path, capsys, option):
+    assert fake_main([option, "http://[::1/x.png", "--out", tmp_path / "r.png"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "http://[::1/x.png: this is no URL" in error
+
+
 # Videos that name other files
 
 

@@ -125,8 +125,12 @@ def test_a_process_that_is_killed_is_one_line(waits):
 DYING = """
 import os
 import signal
+import sys
 import threading
 import time
+from concurrent.futures.process import _ExecutorManagerThread
+from multiprocessing import popen_spawn_posix
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from errors import InputError
 from samples import Numbers
@@ -142,11 +146,40 @@ def kill_the_first():
         time.sleep(0.001)
 
 
+def die_at_the_worst_moment():
+    # The first process is killed when the second one's descriptors are chosen and not yet handed over; the number of one that the pool closes
+    # upon that is taken by the pipe that is opened next.
+    free, n_processes = os.dup(0), 0
+
+    def dump_and_kill(what, file):
+        nonlocal n_processes
+        dump(what, file)
+        n_processes += isinstance(what, BaseProcess)
+        if n_processes == 2:
+            kill_the_first()
+            for manager in (thread for thread in threading.enumerate() if isinstance(thread, _ExecutorManagerThread)):
+                reader = manager.call_queue._reader
+                number = reader.fileno()
+                while not reader.closed:
+                    time.sleep(0.001)
+                while os.dup(0) < number:
+                    pass
+                os.close(free), os.close(number)
+
+    class Reduction:
+        dump = staticmethod(dump_and_kill)
+
+    dump, popen_spawn_posix.reduction = popen_spawn_posix.reduction.dump, Reduction
+
+
 if __name__ == "__main__":
     dataset = Numbers(100)
     dataset.weight = bytes(10_000_000)  # more than a pipe holds
     iterator = SampleIterator(dataset, 4, jobs=2)
-    threading.Thread(target=kill_the_first, daemon=True).start()
+    if sys.argv[1] == "any":
+        threading.Thread(target=kill_the_first, daemon=True).start()
+    else:
+        die_at_the_worst_moment()
     try:
         iterator.next()
     except InputError as error:
@@ -156,10 +189,12 @@ if __name__ == "__main__":
 
 
 @needs_proc
-def test_a_process_that_is_killed_while_it_starts_is_one_line(tmp_path):
+@pytest.mark.parametrize("moment", ["any", "between the first and the second"])
+def test_a_process_that_is_killed_while_it_starts_is_one_line(tmp_path, moment):
     (tmp_path / "main.py").write_text(DYING)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    process = subprocess.run([sys.executable, str(tmp_path / "main.py")], env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    command = [sys.executable, str(tmp_path / "main.py"), moment]
+    process = subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout.count("\n") == 1
     assert "ended by itself" in process.stdout
