@@ -6,10 +6,11 @@ from process import BAD_INPUT, INTERRUPTED
 import argparse
 import math
 import sys
+import time
 
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
-from session import ending_on_signals, lasting_streams
+from session import ending_on_signals, lasting_streams, launched
 from silence import own_stderr
 
 VERSION = "0.1.0"  # of the whole toolkit; pyproject.toml takes it from here
@@ -30,6 +31,7 @@ class Parser(argparse.ArgumentParser):
         return self.parse_intermixed_args(argv) if mixed else self.parse_args(argv)
 
     def error(self, message):
+        let_first_speak()
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help lists the options)\n")
 
 
@@ -52,11 +54,18 @@ def run(parser, work, argv=None) -> int:
                 print(f"{parser.prog}: {process.words_of(error)}", file=sys.stderr)
                 return BAD_INPUT
             if isinstance(error, InputError):
+                let_first_speak()
                 print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
                 return error.status
             if not isinstance(error, OSError):
                 raise
             return _told(parser, error)
+
+
+def let_first_speak():
+    """Of several processes that were started together the first says what is wrong; when it ends, mpiexec ends the others, which wait here."""
+    if launched().number:
+        time.sleep(2)
 
 
 def _parsed(parser, argv):

@@ -108,7 +108,7 @@ def work_on_videos(videos, wanted, choice, mates, detector) -> int:
             reports = [videos.failures] if mates is None else mates.finish(videos.failures)
             if reports is None:
                 return 0
-            totals = dict(counts if mates is None else mates.totals)
+            totals = counts if mates is None else {"done": 0, "videos": 0} | new_counts() | mates.totals
             show(totals)
     except (KeyboardInterrupt, SystemExit):
         if mates is None:

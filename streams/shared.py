@@ -42,8 +42,8 @@ TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology"
 def crew(prog):
     """`with crew(prog) as mates:` a Crew, or None where one process was started. prog: who speaks.
 
-    In all processes but the first an exception becomes a message to the first, which raises an InputError of it. Signals end each by itself: mpiexec
-    has sent them to all, or does so when it sees one of them end.
+    In all processes but the first an exception becomes a message to the first, which raises an InputError of it, and the end of the process.
+    Signals end each by itself: mpiexec has sent them to all, or does so when it sees one of them end.
     """
     if launched().count < 2:
         yield None
@@ -54,8 +54,10 @@ def crew(prog):
         mates.leave()
     except Exception as error:
         mates.leave(error)
+        mates.end()
         if mates.first:
             raise
+        sys.exit(0)
     mates.end()
 
 
@@ -152,7 +154,8 @@ class Crew:
 
     def end(self):
         """MPI's own end, at which all meet."""
-        self.mpi.Finalize()
+        if self.desk is None or self.desk.error is None:
+            self.mpi.Finalize()
 
     def _words(self, error) -> tuple:
         """(a line, the exit status, the machine) of an exception; of one that is no user's to mend, the traceback is shown here."""

@@ -17,30 +17,30 @@ from streams.wanted import check_detector, is_for_one_picture
 def check_shared(wanted, source, count):
     """Raise InputError for what `count` processes cannot share out, before the source is opened."""
     if source.camera is not None or is_live(source.names):
-        raise _alone("a camera cannot be shared out", count)
+        raise _refused("a camera", count)
     if STDIN in (source.img, *source.names):
-        raise _alone("stdin (-) cannot be shared out", count)
+        raise _refused("stdin (-)", count)
     if source.picture is not None and is_for_one_picture(wanted, source):
-        raise _alone("one picture cannot be shared out", count)
+        raise _refused("one picture", count, "name several, or ")
     if wanted.show:
-        raise _alone("--show has one window, and cannot be shared out", count)
+        raise _refused("the window of --show", count, "leave --show out, or ")
     if wanted.to_stdout:
-        raise _alone("stdout (-) takes results in one order alone; name files: it cannot be shared out", count)
+        raise _refused("results on stdout (-)", count, "name files, or ")
 
 
 def check_shared_frames(wanted, frames, count):
     """As check_shared, for a source that is open."""
     if not isinstance(frames, Pictures):
-        raise _alone(f"one video cannot be shared out, for its frames belong together (name several videos); {frames.path}: not", count)
+        raise _refused(f"{frames.path}: one video, whose frames belong together,", count, "name several, or ")
     for name in ("track", "smooth"):
         if getattr(wanted, name):
-            raise _alone(f"--{name} goes from one picture to the next, and cannot be shared out", count)
+            raise _refused(f"--{name}, which goes from one picture to the next,", count)
     if wanted.out_kind == "video":
-        raise _alone(f"--out {wanted.out}: a video that is made of pictures cannot be shared out", count)
+        raise _refused(f"--out {wanted.out}: a video that is made of pictures", count, "name a folder, or ")
 
 
-def _alone(what, count):
-    return InputError(f"{what} among {count} processes; start one, without mpiexec")
+def _refused(what, count, cure=""):
+    return InputError(f"{what} cannot be shared out among {count} processes; {cure}start one, without mpiexec")
 
 
 @opencv_on_one_thread()
@@ -85,7 +85,7 @@ def work_on_pictures(source, wanted, mates, detector) -> int:
     outputs.join_parts(wanted, source, detector)
     places = {str(path): number for number, path in enumerate(source.paths)}
     source.failures = sorted((failure for each in reports for failure in each), key=lambda failure: places[failure[0]])
-    totals = mates.totals | {"skipped": skipped}
+    totals = new_counts() | mates.totals | {"skipped": skipped}
     if totals["frames"] or skipped or not source.failures:
         say_done(source, totals, wanted, detector, time.perf_counter() - begin, mates.count)
     report_left_out(source, wanted.prog)

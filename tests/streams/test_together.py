@@ -6,7 +6,7 @@ import signal
 
 import mpi
 import pytest
-from videos import fake_main, wait_until, write_pictures
+from videos import fake_main, wait_until, write_pictures, write_video
 
 pytestmark = mpi.needs_mpi
 
@@ -84,3 +84,62 @@ def test_a_killed_process_loses_nothing_that_is_done(place, one, n_processes):
     assert now + before == 15
     assert 0 < before <= n_done  # those that every kind of result has
     assert files_in(place / "many") == files
+    again = mpi.run(2, *mpi.fake(), "--input", "in", "-r", *results("many"), "--resume")
+    assert "0 pictures, 0 people found, 15 were done before" in again.stdout
+    assert files_in(place / "many") == files
+
+
+def test_five_processes_for_two_pictures(place):
+    process = mpi.run(5, *mpi.fake(), "--input", "in/00.png", "in/01.png", "--jsonl", "r.jsonl")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("2 pictures, 1 person found")
+    assert not (place / "r.jsonl.parts").exists()
+
+
+def test_where_one_of_them_fails_all_end(place):
+    """What it says is said once; what is done stays in the parts."""
+    code = (
+        f"import streams.sinks as s, errors; f = s.JsonLines.write\nif {NUMBER} == '1': s.JsonLines.write = lambda *a: (_ for _ in ()).throw(FAULT)"
+    )
+    code = "exec(" + repr(code.replace("FAULT", "errors.InputError('r: the disk is full')")) + ")"
+    process = mpi.run(3, *mpi.fake(0.05, code), "--input", "in", "-r", "--jsonl", "r.jsonl")
+    assert process.returncode == 2
+    (line,) = said(process.stderr)
+    assert "r: the disk is full (process 2 of 3, on " in line
+    assert "Traceback" not in process.stderr
+    assert mpi.run(1, *mpi.fake(), "--input", "in", "-r", "--jsonl", "r.jsonl", "--resume").returncode == 1
+    assert fake_main(["--input", "in", "-r", "--jsonl", "one.jsonl"]) == 1
+    assert (place / "r.jsonl").read_bytes() == (place / "one.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--input gone --jsonl r", "gone: no such file"),
+        ("--input v.mp4 --jsonl r", "v.mp4: one video"),
+        ("--input in --jsonl -", "stdout"),
+    ],
+)
+def test_what_cannot_be_shared_is_said_once(place, line, words):
+    write_video(place / "v.mp4")
+    before = files_in(place)
+    process = mpi.run(2, *mpi.fake(), *line.split())
+    assert process.returncode == 2
+    (said_once,) = said(process.stderr)
+    assert words in said_once
+    assert files_in(place) == before
+
+
+def test_videos_are_shared_out_whole(place):
+    """Each with its own tracking and files, as one process writes them; a video that cannot be read is named."""
+    (place / "videos").mkdir()
+    for number, name in enumerate("abc"):
+        write_video(place / "videos" / f"{name}.mp4", 6 + number)
+    (place / "videos" / "bad.mp4").write_bytes(b"no video")
+    options = ["--input", "videos", "--track", "--jsonl"]
+    assert fake_main([*options, "one"]) == 1
+    process = mpi.run(2, *mpi.fake(), *options, "many")
+    assert "bad.mp4" in said(process.stderr)[0]
+    assert process.stdout.startswith("3 videos, 21 frames")
+    assert sorted(files_in(place / "many")) == ["a.jsonl", "b.jsonl", "c.jsonl"]
+    assert files_in(place / "many") == files_in(place / "one")
