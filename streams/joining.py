@@ -5,6 +5,7 @@ was killed has left are joined with FILE by the next one with --resume.
 """
 
 import csv
+import json
 import re
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -45,6 +46,8 @@ def forget(path):
         for part in parts_of(path):
             part.unlink(missing_ok=True)
             Path(f"{part}.done").unlink(missing_ok=True)
+        for left in _folder(path).glob(".[0-9]*.part"):  # of a process that was killed while it wrote
+            left.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(f"{error.filename}: is of an earlier run, and cannot be removed ({error.strerror}); choose another name") from None
     with suppress(OSError):  # it holds something of others
@@ -62,11 +65,12 @@ def join(name, path, entries, check=None, **arguments):
     its kind, and may raise InputError. arguments: of the sink (streams.sinks.KINDS).
     """
     files = [Path(path), *parts_of(path)]
-    for file in files:
-        sink = sinks.KINDS[name][0](file, True, **arguments)  # takes away what was cut off; refuses what is none of ours
+    opened = [sinks.KINDS[name][0](file, True, **arguments) for file in files]  # refuses what is none of ours
+    for sink in opened if check is not None else []:
+        check(sink)
+    for sink in opened:
+        sink.open()  # takes away what was cut off
         sink.close()
-        if check is not None:
-            check(sink)
     JOIN[name](files, entries)
     forget(path)
 
@@ -126,7 +130,8 @@ def _lines(path):
     at = 0
     with Path(path).open("rb") as file:
         for line in file:
-            yield int(FRAME.match(line)[1]), at, at + len(line)
+            match = FRAME.match(line)
+            yield int(match[1]) if match else json.loads(line)["frame"], at, at + len(line)  # somebody else may have written it anew
             at += len(line)
 
 

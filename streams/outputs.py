@@ -27,10 +27,7 @@ def open_sinks(wanted, source, detector) -> list:
         for sink in opened:
             if getattr(sink, "pictures", None):
                 check_continued(sink, source)
-    for sink in opened:
-        if hasattr(sink, "open"):
-            sink.open()
-    return opened
+    return _begun(opened)
 
 
 def open_parts(wanted, source, detector, number) -> list:
@@ -43,6 +40,14 @@ def open_parts(wanted, source, detector, number) -> list:
             opened.append(kind(joining.part_path(path, number), False, **arguments(wanted, source, detector)))
         elif path is not None:
             opened.append(kind(path, wanted.resume, **arguments(wanted, source, detector)))
+    return _begun(opened)
+
+
+def _begun(opened) -> list:
+    """The sinks, after all of them were checked: from now on files are changed."""
+    for sink in opened:
+        if hasattr(sink, "open"):
+            sink.open()
     return opened
 
 
