@@ -91,4 +91,6 @@ def _is_running(process) -> bool:
         return False
     except (OSError, OverflowError):
         return True
+    with contextlib.suppress(OSError, IndexError):  # killed, and nobody has asked how it ended: it has a number, and does nothing any more
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return True

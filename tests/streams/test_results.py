@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import PATIENCE, ROOT
 from people import person
 
 from entity import Joint
@@ -353,6 +355,18 @@ def test_leftovers_of_killed_processes_are_removed(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     remove_leftovers(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == set(kept)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to look for processes in")
+def test_leftovers_of_a_process_that_nobody_has_waited_for_are_removed(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as killed:
+        killed.stdout.read()
+        end = time.monotonic() + PATIENCE
+        while Path(f"/proc/{killed.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" and time.monotonic() < end:
+            time.sleep(0.01)
+        (tmp_path / f".a.png.{machine()}.{killed.pid}.0123456789abcdef.part").write_bytes(b"x")
+        remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_a_killed_process_left_goes_with_the_next_file(tmp_path):
