@@ -1,7 +1,7 @@
 """Measure the speed of every stage and engine on this machine, side by side in one run.
 
     python benchmark.py --quick
-    python benchmark.py --arch lightposenet --img data/people.png --repeats 20 --update README.md --chart docs/speed.svg --json speed.json
+    python benchmark.py --arch lightposenet --img data/people.png --repeats 20 --update docs/speed-table.md --chart docs/speed.svg --json speed.json
     python benchmark.py --video VIDEO --photos FOLDER --calibration FOLDER --coco_dir coco
 
 PyTorch and ONNX Runtime stand beside our engines where they are installed (pip install torch onnxruntime), and OpenCV's own; INT8 of networks
