@@ -167,7 +167,8 @@ def test_tables_name_every_option(page, script):
 @pytest.mark.parametrize("page", NOW)
 def test_options_named_in_the_text_exist(page):
     known = set().union(*map(options_of, SCRIPTS), *(re.findall(r"--[a-z_]+", text_of(name)) for name in SHELL))
-    for tool in (*ROOT.glob("distil/*.py"), ROOT / "tests/faults/run.py"):
+    known |= {"--allow", "--oversubscribe", "--ntasks", "--mpi"}  # how those of mpiexec and srun begin
+    for tool in (*ROOT.glob("distil/*.py"), *ROOT.glob("tests/faults/*.py"), ROOT / "tests/simulate_sharing.py"):
         known |= set(re.findall(r"--[a-z_]+", tool.read_text(encoding="utf-8")))
     named = {word for span in spans(text_of(page)) for word in re.findall(r"(?<![\w-])--[a-z][a-z_]+", span.split("pip install")[0])}
     assert named - known == set()
