@@ -1,7 +1,7 @@
 # make demo   set everything up and find the people of data/people.png, with faces and hands
 # make test   set everything up, lint, run all tests
 # make check  lint, and a minute of the quickest tests: before a commit
-# make faults damage every kind of file that is read, 5,000 times (10 minutes)
+# make faults damage every kind of file 5,000 times, end every work 90 times, with failing machines and servers (half an hour)
 # make models download OpenPose's weights and convert them
 # Other Python: make demo PYTHON=python3.13. Other place: make demo VENV=/tmp/venv.
 
@@ -38,7 +38,12 @@ check: lint
 	$(RUN) -m pytest $(QUICK)
 
 faults: $(VENV)/dev.stamp
-	$(RUN) tests/faults/run.py --seed 1 --cases 5000 --minutes 10
+	@status=0; \
+	$(RUN) tests/faults/run.py --seed 1 --cases 5000 --minutes 10 || status=1; \
+	$(RUN) tests/faults/kills.py --seed 1 --kills 90 --minutes 10 || status=1; \
+	$(RUN) tests/faults/machine.py --seed 1 --minutes 5 || status=1; \
+	$(RUN) tests/faults/servers.py --seed 1 --minutes 5 || status=1; \
+	exit $$status
 
 lint: $(VENV)/dev.stamp
 	$(RUN) -m ruff check .

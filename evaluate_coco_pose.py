@@ -33,7 +33,7 @@ from evaluation.keypoint_errors import compare, keypoint_errors
 from files import check_distinct, check_path, is_same_file
 from models import ARCHS
 from pose_detector import PoseDetector
-from streams import results
+from streams import results, shared
 
 PRESETS = {"single": {}, "precise": {"precise": True}, "flip": {"flip": True}, "precise_flip": {"precise": True, "flip": True}}
 POSE_ARCHS = [name for name, row in ARCHS.items() if row.task == "pose"]
@@ -148,16 +148,19 @@ def versions() -> dict:
 
 
 def evaluate(options):
-    annotations, folder = check_coco(options.coco_dir, options.split)
-    check_outputs(options, annotations, folder)
-    everything = read_annotations(annotations)
-    dataset = choose(everything, options.limit)
-    images = dataset["images"]
-    check_pictures(images, folder)
-    detector = open_detector(options)
-    if options.limit is not None and options.limit > len(images):
-        print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
-    found, seconds = detect_all(detector, images, folder)
+    with shared.crew("evaluate_coco_pose.py") as mates:  # several processes share the pictures out; the first one does the rest
+        annotations, folder = check_coco(options.coco_dir, options.split)
+        check_outputs(options, annotations, folder)
+        everything = read_annotations(annotations)
+        dataset = choose(everything, options.limit)
+        images = dataset["images"]
+        check_pictures(images, folder)
+        detector = open_detector(options)
+        if options.limit is not None and options.limit > len(images) and (mates is None or mates.first):
+            print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
+        found, seconds = detect_all(detector, images, folder, mates)
+    if found is None:
+        return
     entries = coco_entries(found)
     comparisons = compare_all(dataset, found)
     result = coco_result(dataset, entries)

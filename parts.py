@@ -13,9 +13,24 @@ from pathlib import Path
 
 def make_part(target, suffix=".part") -> Path:
     """A new, empty file beside target, under a name that nobody can have put a link at. It says whose it is, for remove_leftovers."""
-    part = target.with_name(f".{target.name[:50]}.{machine()}.{os.getpid()}.{os.urandom(8).hex()}{suffix}")
+    part = target.with_name(_part_name(target, suffix))
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
     return part
+
+
+def _part_name(target, suffix) -> str:
+    return f".{target.name[:50]}.{machine()}.{os.getpid()}.{os.urandom(8).hex()}{suffix}"
+
+
+@contextlib.contextmanager
+def part_folder(target):
+    """`with part_folder(target) as folder:` a new folder beside target, as make_part's file; with what is in it, it is removed at the end."""
+    folder = target.with_name(_part_name(target, ".part"))
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync(path):
@@ -43,7 +58,7 @@ def remove_leftovers(folder):
         match = re.fullmatch(r"\..*\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{16}\.part(\.\w+)?", part.name)
         if match and match[1] == machine() and not _is_running(int(match[2])):
             with contextlib.suppress(OSError):
-                part.unlink()
+                shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
 
 
 @cache

@@ -8,11 +8,33 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 PATIENCE = 5.0  # seconds in which a second signal is taken for the first one
 CONTROLS = {code: f"\\x{code:02x}" for code in (*range(9), *range(11, 32), *range(127, 160))}  # all but the tabulator and the end of a line
 UP = "\033[A"  # tqdm's, between its bars
+STARTERS = (  # variables in which the number and the count of processes that were started together stand
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),  # Open MPI's mpiexec
+    ("PMI_RANK", "PMI_SIZE"),  # MPICH's, Intel's
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS"),  # srun
+)
+
+
+class Launch(NamedTuple):
+    """This process among those that mpiexec or srun has started together."""
+
+    number: int  # from 0
+    count: int
+
+
+def launched() -> Launch:
+    """What the environment says; (0, 1) where nothing does."""
+    for names in STARTERS:
+        number, count = (os.environ.get(name, "") for name in names)
+        if number.isdecimal() and count.isdecimal() and int(number) < int(count):
+            return Launch(int(number), int(count))
+    return Launch(0, 1)
 
 
 class Output:

@@ -16,6 +16,7 @@ from entity import N_JOINTS, N_LIMBS, STRIDE
 from errors import InputError
 from files import atomic_file, read_bytes
 from keypoints.image import PAD_COLOR, normalise
+from models.npz import map_npy
 
 MAPS_SCALE, HINTS_SCALE = 110, 32
 SHARES = {"labelled": 0.85, "unlabelled": 0.1, "nobody": 0.05}  # of the crops, as far as there are such photos
@@ -137,7 +138,7 @@ def read_set(path) -> list:
     """x, y and f of the set whose number of crops is in N.json, mapped, not read. Raises InputError."""
     try:
         count = json.loads(read_bytes(path, "crops"))["crops"]
-        x, y, f = (np.load(path.with_name(f"{path.stem}_{key}.npy"), mmap_mode="r") for key in "xyf")
+        x, y, f = (map_npy(path.with_name(f"{path.stem}_{key}.npy")) for key in "xyf")
         n, cells = len(x), y.shape[-1]
         side = cells * STRIDE
         shapes = (n, side, side, 3), (n, N_LIMBS * 2 + N_JOINTS + 1, cells, cells), (n, f.shape[1], cells, cells)
@@ -147,7 +148,7 @@ def read_set(path) -> list:
             raise ValueError
     except InputError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, IndexError, EOFError, RecursionError, SyntaxError):
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         cure = f"remove {path.stem}.json and {path.stem}_*.npy, and make the set again (python -m distil.body crops)"
         raise InputError(f"{path}: expected a set of crops with its three arrays, got something else or a part of it; {cure}") from None
     return [array[:count] for array in (x, y, f)]

@@ -6,6 +6,7 @@ Source: COCO's keypoint evaluation, https://cocodataset.org/#keypoints-eval
 import contextlib
 import io
 import time
+from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,19 +90,35 @@ def choose(dataset, limit=None) -> dict:
     return {"images": images, "annotations": people}
 
 
-def detect_all(detector, images, folder) -> tuple:
+def detect_all(detector, images, folder, mates=None) -> tuple:
     """{image id: People} of the images (COCO's entries), read from the folder; and the seconds for one, without preparing the network.
 
-    They are looked at in the order of their sizes, for a network is prepared for each size anew.
+    They are looked at in the order of their sizes, for a network is prepared for each size anew. mates: a streams.shared.Crew that shares them out;
+    all but the first of them answer (None, None).
     """
     ordered = sorted(images, key=lambda image: (image["width"], image["height"]))
-    begin, prepared = time.perf_counter(), detector.net.compile_seconds
-    pictures = (read_image(Path(folder) / image["file_name"], turn=False) for image in ordered)
-    found = {}
-    bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
-    with bar as progress, contextlib.closing(detector.stream(pictures, read_ahead)) as answers:
-        for image, (_, people) in zip(ordered, answers, strict=True):
-            found[image["id"]] = people
-            progress.update()
+    prepared, found, coming = detector.net.compile_seconds, {}, deque()
+    bar = tqdm(total=len(images), unit="image", leave=False, disable=True if mates and not mates.first else None)
+
+    def show(totals):
+        bar.update(totals["done"] - bar.n)
+
+    def read():
+        for number in range(len(ordered)) if mates is None else mates.tasks():
+            coming.append(ordered[number])
+            yield read_image(Path(folder) / ordered[number]["file_name"], turn=False)
+
+    with bar:
+        if mates is not None:
+            mates.start(lambda: list(range(len(ordered))), show)
+        begin = time.perf_counter()
+        with contextlib.closing(detector.stream(read(), read_ahead)) as answers:
+            for _, people in answers:
+                found[coming.popleft()["id"]] = people
+                show({"done": len(found)}) if mates is None else mates.progress(done=len(found))
+        reports = [found] if mates is None else mates.finish(found)
+    if reports is None:
+        return None, None
+    found = {number: people for each in reports for number, people in each.items()}
     seconds = time.perf_counter() - begin - (detector.net.compile_seconds - prepared)
     return {image["id"]: found[image["id"]] for image in images}, seconds / len(images)

@@ -8,6 +8,7 @@ import math
 import re
 import zipfile
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -112,21 +113,34 @@ def _entries(archive) -> dict:
 def _read_header(archive, entry) -> Header:
     """Raises ValueError where it is not as numpy writes it, or does not fit the size that the zip states."""
     with archive.open(entry) as file:
-        start = file.read(len(MAGIC) + 2)
-        width = {b"\1\0": 2, b"\2\0": 4}.get(start[len(MAGIC) :], 0)
-        length = int.from_bytes(file.read(width), "little")
-        if not start.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER:
-            raise ValueError
-        match = HEADER.fullmatch(file.read(length))
+        return read_header(file, entry.file_size, entry.compress_size)
+
+
+def read_header(file, size, packed) -> Header:
+    """Of an .npy of so many bytes, open at its beginning. Raises ValueError where it is not as numpy writes it, or does not fit the size."""
+    start = file.read(len(MAGIC) + 2)
+    width = {b"\1\0": 2, b"\2\0": 4}.get(start[len(MAGIC) :], 0)
+    length = int.from_bytes(file.read(width), "little")
+    if not start.startswith(MAGIC) or not 0 < length <= LONGEST_HEADER:
+        raise ValueError
+    match = HEADER.fullmatch(file.read(length))
     if match is None:
         raise ValueError
     if match["descr"][1:2] == b"O":
         raise PickleError
     shape = tuple(int(number.rstrip(b"L")) for number in re.split(rb", ?", match["shape"]) if number)
-    header = Header(shape, np.dtype(match["descr"].decode()), match["order"] == b"True", len(start) + width + length, entry.compress_size)
-    if header.size + header.nbytes != entry.file_size:
+    header = Header(shape, np.dtype(match["descr"].decode()), match["order"] == b"True", len(start) + width + length, packed)
+    if header.size + header.nbytes != size:
         raise ValueError
     return header
+
+
+def map_npy(path) -> np.ndarray:
+    """The array of an .npy file, mapped, not read. Raises ValueError or TypeError where it is not as numpy writes it, or not whole; OSError."""
+    size = Path(path).stat().st_size
+    with Path(path).open("rb") as file:
+        header = read_header(file, size, size)
+    return np.memmap(path, header.dtype, "r", header.size, header.shape, "F" if header.fortran else "C")
 
 
 def _read_array(archive, entry, header) -> np.ndarray:

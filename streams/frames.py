@@ -65,18 +65,21 @@ class Pictures:
     def __init__(self, paths, stems, left_out=()):
         """left_out: (path, why) of what looks like a picture or a video and is not worked on."""
         self.paths, self.stems, self.failures, self.left_out = paths, stems, [], list(left_out)
+        self.numbers = None  # a function that gives the numbers of those that are to be read, where it is not all in turn
 
     def __len__(self):
         return len(self.paths)
 
     def entries(self):
         """Yield a Frame without its image for each picture."""
-        for number, (path, stem) in enumerate(zip(self.paths, self.stems, strict=True)):
-            yield Frame(number, str(path), stem, None, None)
+        yield from map(self.entry, range(len(self)))
+
+    def entry(self, number):
+        return Frame(number, str(self.paths[number]), self.stems[number], None, None)
 
     def frames(self, skip=lambda frame: False):
         """Yield a Frame for each picture that can be read and is not to be skipped; skip is asked before reading (frame.image is None)."""
-        for frame in self.entries():
+        for frame in self.entries() if self.numbers is None else map(self.entry, self.numbers()):
             if skip(frame):
                 continue
             try:
@@ -141,6 +144,31 @@ class Video:
             self.reading.release()
 
 
+class Videos:
+    """Several videos, each to be worked on by itself."""
+
+    live, is_video = False, True
+
+    def __init__(self, paths, stems, left_out=()):
+        """As Pictures."""
+        self.paths, self.stems, self.failures, self.left_out = paths, stems, [], list(left_out)
+
+    def __len__(self):
+        return len(self.paths)
+
+    def close(self):
+        pass
+
+
+def open_video(path):
+    """A Video, or an animation.Animation. Raises InputError if it cannot be read."""
+    if is_animated(path):
+        from streams.animation import Animation  # which needs a Frame
+
+        return Animation(path)
+    return Video(path)
+
+
 def is_live(names) -> bool:
     """Whether --input names a camera: a number, or a URL, which may also be a video's."""
     return len(names) == 1 and (names[0].isdecimal() or (is_url(names[0]) and not is_picture_url(names[0])))
@@ -158,7 +186,7 @@ def _path_of(url):
 
 
 def open_frames(names, recursive=False, without=None):
-    """Pictures or a Video for what --input names: files, folders, globs, lists of files (.txt), or one video.
+    """Pictures, a Video or Videos for what --input names: files, folders, globs, lists (.txt). Videos beside a folder's pictures are left out.
 
     recursive: folders with all that is in them. without: a folder that, where it is in one of them, is left out, because results are written there.
     Raises InputError where there is nothing, or a mixture.
@@ -169,22 +197,24 @@ def open_frames(names, recursive=False, without=None):
         from streams.piped import PipedVideo  # which needs a Frame
 
         return PipedVideo()
-    paths, left_out = {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out
+    paths, left_out, places = {}, {}, {}  # each once -> the part of it that is left out of the results' names; why it is left out; that part too
     for name in names:
         in_folder = os.path.isdir(name)  # noqa: PTH112 - Path.is_dir raises where a name is too long
         for path, base in _expand(name, recursive):
             if without is None or not _is_in(path, base, without):
                 why = _why_left_out(path) if in_folder else None
                 (left_out if why else paths).setdefault(path, why or base)
-    if len(paths) == 1 and is_video(*paths) and not left_out:
-        return Video(*paths)
-    if len(paths) == 1 and is_animated(*paths) and not left_out:
-        from streams.animation import Animation
-
-        return Animation(*paths)
-    videos = [path for path in paths if path.suffix.lower() in VIDEOS or is_animated(path)]
+                places.setdefault(path, base)
+    if len(paths) == 1 and not left_out and (is_video(*paths) or is_animated(*paths)):
+        return open_video(*paths)
+    if all(map(_is_named_video, paths)):  # or none at all: then those of a folder count too
+        paths = {path: base for path, base in places.items() if _is_named_video(path)}
+        left_out = {path: why for path, why in left_out.items() if path not in paths}
+    videos = [path for path in paths if _is_named_video(path)]
+    if videos and len(videos) < len(paths):
+        raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name videos only, or pictures only")
     if videos:
-        raise InputError(f"--input: {videos[0]} is a video among {len(paths)} files; name one video, or pictures only")
+        return Videos(videos, _stems(paths, paths.values()), left_out.items())
     if not paths:
         deeper = (
             "; with -r folders in folders are searched too" if any(Path(name).is_dir() for name in names) and not recursive else "; check the names"
@@ -206,7 +236,7 @@ def _why_left_out(path):
     suffix = path.suffix.lower()
     if suffix in UNREAD:
         return f"{suffix} cannot be read here; convert it to .jpg or .png"
-    if suffix in VIDEOS or is_animated(path):
+    if _is_named_video(path):
         return f"{'a video' if suffix in VIDEOS else 'an animation'} in a folder; name it alone"
     return None
 
@@ -215,6 +245,10 @@ def is_video(path) -> bool:
     """By its name, or, where that says nothing, because it is a file that is no picture."""
     suffix = Path(path).suffix.lower()
     return suffix in VIDEOS or (suffix not in PICTURES and os.path.isfile(path) and not _is_picture(path))  # noqa: PTH113 - Path.is_file may raise
+
+
+def _is_named_video(path) -> bool:
+    return path.suffix.lower() in VIDEOS or is_animated(path)
 
 
 def _is_picture(path) -> bool:

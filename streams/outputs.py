@@ -1,37 +1,29 @@
 """The files, folders and videos that are wanted, opened; and the files of one picture."""
 
-import sys
 from pathlib import Path
 
 from errors import InputError
 from files import STDOUT, is_url, make_folder
-from streams import ffmpeg, formats, sinks, stdout
+from streams import ffmpeg, formats, joining, sinks, stdout
 from streams.frames import DEFAULT_RATE, Pictures
 from streams.video import note_on
 
 
 def open_sinks(wanted, source, detector) -> list:
     """The outputs of the frames of a source. wanted: streams.wanted.Wanted."""
-    opened, resume, kind = [], wanted.resume, wanted.out_kind
-    if kind == "folder":
-        opened.append(sinks.PictureFolder(make_folder(wanted.out), resume))
-    elif kind == "video":
-        for line in filter(None, (note_on(wanted.out, wanted.codec), sound_note(source))):
-            print(f"{wanted.prog}: {line}", file=sys.stderr)
+    opened, kind = _open_drawn(wanted, source), wanted.out_kind
+    if kind == "video":
         video = sinks.VideoSink(wanted.out, source.rate or DEFAULT_RATE, wanted.codec, source.live, getattr(source, "times_of", lambda frame: 1))
         video.video.sound = sound_of(source)
         opened.append(video)
-    note = coco_note(getattr(source, "stems", [])) if wanted.coco_results is not None else None
-    if note:
-        print(f"{wanted.prog}: {note}", file=sys.stderr)
     for name, (kind, arguments) in sinks.KINDS.items():
         path = getattr(wanted, name)
         if path == STDOUT:
             opened.append(stdout.sink_for(name, wanted, source, detector))
         elif path is not None:
             make_folder(Path(path).parent)
-            opened.append(kind(path, resume, **arguments(wanted, source, detector)))
-    if resume and isinstance(source, Pictures):
+            opened.append(kind(path, wanted.resume, **arguments(wanted, source, detector)))
+    if wanted.resume and isinstance(source, Pictures):
         for sink in opened:
             if getattr(sink, "pictures", None):
                 check_continued(sink, source)
@@ -39,6 +31,65 @@ def open_sinks(wanted, source, detector) -> list:
         if hasattr(sink, "open"):
             sink.open()
     return opened
+
+
+def open_parts(wanted, source, detector, number) -> list:
+    """As open_sinks, for one of several processes: the files that many pictures share are its own parts of them (streams.joining)."""
+    opened = _open_drawn(wanted, source)
+    for name, (kind, arguments) in sinks.KINDS.items():
+        path = getattr(wanted, name)
+        if path is not None and name in joining.GROWING:
+            make_folder(joining.part_path(path, number).parent)
+            opened.append(kind(joining.part_path(path, number), False, **arguments(wanted, source, detector)))
+        elif path is not None:
+            opened.append(kind(path, wanted.resume, **arguments(wanted, source, detector)))
+    return opened
+
+
+def _open_drawn(wanted, source) -> list:
+    return [sinks.PictureFolder(make_folder(wanted.out), wanted.resume)] if wanted.out_kind == "folder" else []
+
+
+def notes(wanted, source) -> list:
+    """What to say on stderr before the work begins."""
+    found = [note_on(wanted.out, wanted.codec), sound_note(source)] if wanted.out_kind == "video" else []
+    if wanted.coco_results is not None:
+        found.append(coco_note(getattr(source, "stems", [])))
+    return [note for note in found if note]
+
+
+def _shared_files(wanted, source, detector):
+    """Yield (name, path, arguments of its sink) of the files that many pictures share."""
+    for name in joining.GROWING:
+        path = getattr(wanted, name)
+        if path not in (None, STDOUT):
+            yield name, path, sinks.KINDS[name][1](wanted, source, detector)
+
+
+def take_up_parts(wanted, source, detector):
+    """What processes of an earlier run have left beside the files is joined with them (--resume), or removed."""
+    for name, path, arguments in _shared_files(wanted, source, detector):
+        if not joining.parts_of(path):
+            continue
+        if wanted.resume and isinstance(source, Pictures):
+            joining.join(name, path, list(source.entries()), lambda sink: check_continued(sink, source), **arguments)
+        else:
+            joining.forget(path)
+
+
+def join_parts(wanted, source, detector):
+    """The end of several processes' work: whole files, in the order of the pictures."""
+    for name, path, arguments in _shared_files(wanted, source, detector):
+        joining.join(name, path, list(source.entries()), **arguments)
+
+
+def put_in_order(wanted, source, detector):
+    """After --resume a picture that was left out before may stand behind later ones: it goes to its place."""
+    if wanted.resume and isinstance(source, Pictures):
+        for name, path, arguments in _shared_files(wanted, source, detector):
+            entries = list(source.entries())
+            if not joining.is_in_order(name, path, entries):
+                joining.join(name, path, entries, **arguments)
 
 
 def sound_of(source):

@@ -154,7 +154,7 @@ class CocoResults:
 
     def _write_list(self):
         if self.n_bytes > self.n_written:
-            write_files({self.path: ("[" + ",".join(f"\n{line}" for line in self.lines) + "\n]\n").encode()})
+            write_files({self.path: coco_list(self.lines)})
             self.n_written = self.n_bytes
 
     def has(self, frame) -> bool:
@@ -253,6 +253,11 @@ KINDS = {  # field of streams.wanted.Wanted -> (its sink, how the arguments beyo
 def encoded(text) -> bytes:
     """UTF-8, also of names of files that are none, and without carriage returns, which end a line of a table."""
     return text.encode(errors="backslashreplace").replace(b"\r", b"\\r")
+
+
+def coco_list(lines) -> bytes:
+    """A file of COCO's results: an entry on each line."""
+    return ("[" + ",".join(f"\n{line}" for line in lines) + "\n]\n").encode()
 
 
 def is_there(path) -> bool:

@@ -17,6 +17,7 @@ from streams.window import check_screen
 FILES = ("json", "jsonl", "csv", "coco_results")  # fields of Wanted that name a file of results
 FOLDERS = ("openpose_json",)  # and a folder
 OUTPUTS = ("out", *FILES, *FOLDERS)
+NO_CODEC = f"--codec is for --out with a video ({', '.join(CODECS)})"
 OTHERS = PICTURES | VIDEOS | {".npz", ".npy", ".xml", ".bin", ".caffemodel", ".prototxt", ".onnx", ".pb", ".h5", ".py"}
 
 
@@ -110,14 +111,14 @@ def check(wanted, source):
             raise InputError("--recursive is for --input with a folder, not for one picture")
         if wanted.out is not None:
             results.check_image_path(wanted.out)
-    check_results(wanted, source)
+    check_results(wanted, source, may_be_folders=bool(source.names))
     if wanted.show:
         check_screen()
     kind = wanted.out_kind
     if kind == "video":
         check_video_path(wanted.out, wanted.codec)
-    elif wanted.codec is not None:
-        raise InputError(f"--codec is for --out with a video ({', '.join(CODECS)})")
+    elif wanted.codec is not None and (kind != "folder" or not source.names):
+        raise InputError(NO_CODEC)
     if kind == "picture":
         results.check_image_path(wanted.out)
     if not wanted.show and not wanted.named:
@@ -130,8 +131,6 @@ def check(wanted, source):
         raise InputError("--resume cannot continue what went to stdout (-); name files")
     if wanted.resume and (kind == "video" or wanted.json):
         raise InputError("--resume cannot continue a video or --json; it is for --out FOLDER, --jsonl, --csv, --coco_results and --openpose_json")
-    if wanted.resume and (wanted.track or wanted.smooth):
-        raise InputError("--resume cannot continue --track and --smooth: the numbers would begin anew; run it from the beginning")
 
 
 def check_drawing(wanted):
@@ -150,6 +149,10 @@ def is_for_one_picture(wanted, source) -> bool:
 
 def check_frames(wanted, source, frames):
     """Raise InputError where the frames of a source (Pictures, Video or Live) are too much for the outputs, or among them."""
+    if wanted.resume and (wanted.track or wanted.smooth):
+        raise InputError("--resume cannot continue --track and --smooth: the numbers would begin anew; run it from the beginning")
+    if wanted.codec is not None and wanted.out_kind == "folder":
+        raise InputError(NO_CODEC)
     check_results(wanted, source, frames.paths if isinstance(frames, Pictures) else [] if frames.live or frames.path == STDIN else [frames.path])
     check_kinds(wanted)
     if wanted.out_kind == "picture":
@@ -170,15 +173,20 @@ def check_detector(wanted, detector):
             raise InputError(f"--{name} is for poses, and {detector.name} finds none; leave it out")
 
 
-def check_results(wanted, source, inputs=()):
-    """Raise InputError for files of results that cannot be written, or that are in use already. inputs: paths of pictures or videos."""
+def check_results(wanted, source, inputs=(), may_be_folders=False):
+    """Raise InputError for files of results that cannot be written, or that are in use already. inputs: paths of pictures or videos.
+
+    may_be_folders: it is not known yet whether several videos are read, for which folders are named.
+    """
     for name in FILES:
-        if getattr(wanted, name) is not None:
+        if getattr(wanted, name) is not None and not (may_be_folders and os.path.isdir(getattr(wanted, name))):  # noqa: PTH112
             check_path(getattr(wanted, name), f"--{name}")
     for name in FOLDERS if wanted.out_kind != "folder" else ("out", *FOLDERS):
         if getattr(wanted, name) is not None:
             check_folder(getattr(wanted, name), f"--{name}")
     listed = [name for name in (*source.names, source.camera or "") if os.path.isfile(name)]  # noqa: PTH113 - Path.is_file raises where a name is too long
+    if may_be_folders:  # of several videos one folder may hold all
+        return
     read = {"img": None if source.img == STDIN else source.img} if source.img is not None else {"input": [*listed, *inputs]}
     check_distinct(read | wanted.reads, {name: getattr(wanted, name) for name in OUTPUTS})
 

@@ -22,7 +22,7 @@ from data import moving_people
 from engines import open_net
 from errors import InputError
 from keypoints.track import Tracker
-from keypoints.whole import persons_of
+from keypoints.whole import WholePerson
 from pose_detector import PoseDetector
 from streams.capture import open_capture
 
@@ -109,8 +109,10 @@ def box_of(pose) -> np.ndarray:
 
 
 def ours(scene, **options):
+    """options: of Tracker. The persons stand in the order of the poses, as the numbers must, and not in that of their ranks (persons_of)."""
     tracker = Tracker(**options)
-    return [[each.number for each in tracker.update(persons_of(found), i / scene.rate)] for i, found in enumerate(scene.found)]
+    frames = ([WholePerson(*each) for each in zip(*found, strict=True)] for found in scene.found)
+    return [[each.number for each in tracker.update(persons, i / scene.rate)] for i, persons in enumerate(frames)]
 
 
 def byte_track(scene, activation, high, minimum_iou, lost_seconds=1.0):

@@ -12,7 +12,7 @@ from faults import mutations
 
 from errors import InputError
 
-MODULES = ("weights", "snapshot", "caffe", "networks", "pictures", "videos", "lists", "results", "annotations", "logs", "cache")
+MODULES = ("weights", "snapshot", "caffe", "networks", "pictures", "videos", "lists", "results", "annotations", "logs", "cache", "packs")
 
 
 class Kind:

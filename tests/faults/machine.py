@@ -211,6 +211,8 @@ def main() -> int:
             words, status, errors, seconds, fault = one_case(kind, name, place, rng, megabytes)
             count = counts.setdefault(kind, [0, 0])
             count[0] += 1
+            if sum(n for n, _ in counts.values()) % 50 == 0:
+                print(f"... {counts}", flush=True)
             if kind in SIGNALS:
                 slowest[kind] = max(slowest.get(kind, 0), seconds)
             if fault is not None:

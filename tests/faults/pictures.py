@@ -1,5 +1,7 @@
 """Pictures."""
 
+import importlib.util
+
 import cv2
 import numpy as np
 from faults.kinds import Kind, digest
@@ -33,4 +35,18 @@ def kind(suffix, channels=3, share=0.7, has_checksum=False):
     return type(name, (Picture,), {"name": name, "suffix": suffix, "channels": channels, "share": share, "has_checksum": has_checksum})
 
 
+class Heic(Picture):
+    name, suffix, share = "picture .heic", ".heic", 0.5
+
+    def __init__(self, folder):
+        Kind.__init__(self, folder)
+        import pillow_heif
+
+        path = self.folder / "good.heic"
+        pillow_heif.from_bytes("RGB", (64, 48), np.ascontiguousarray(picture()[..., :3]).tobytes()).save(path, quality=80)
+        self.good = path.read_bytes()
+
+
 KINDS = (kind(".png"), kind(".png", 4), kind(".jpg", share=1.0), kind(".webp"), kind(".bmp"), kind(".tiff"), kind(".gif"), kind(".jp2", share=0.3))
+if importlib.util.find_spec("pillow_heif"):
+    KINDS += (Heic,)

@@ -38,6 +38,7 @@ class Work:
     name = ""
     resumes = True  # whether a run goes on where the one before it was ended
     most_kills = 6  # of a run until it may end
+    reached = None  # what it says, with status 2, where a run that was killed had come to its end
     sign = ""  # pattern of what changes as soon as it has begun; nothing shows it where empty
 
     def __init__(self, place):
@@ -162,7 +163,7 @@ class Video(Work):
 class Training(Work):
     """A run of ten iterations with a snapshot every two; its samples are made by two processes."""
 
-    name, sign = "training", "out/log"
+    name, sign, reached = "training", "out/log", "--iteration 10 is reached"
 
     def __init__(self, place):
         super().__init__(place)

@@ -100,11 +100,8 @@ def test_demo_sets_up_and_finds_people(tmp_path):
 def test_test_lints_and_runs_pytest(tmp_path):
     venv = tmp_path / "venv"
     lines = dry_run("test", venv).splitlines()
-    assert lines[-3:] == [
-        f"{venv}/bin/python -m ruff check .",
-        f"{venv}/bin/python -m ruff format --check .",
-        f"{venv}/bin/python -m pytest -n 2 --dist loadfile",
-    ]
+    commands = ("ruff check .", "ruff format --check .", "pytest -n 2 --dist loadfile")
+    assert lines[-3:] == [f"{venv}/bin/python -m {command}" for command in commands]
     assert [line for line in lines if "-r requirements-dev.txt" in line]
 
 

@@ -389,7 +389,7 @@ def test_video_identities(video_lines):
 
 @needs_shared
 def test_video_is_smoothed(video_lines):
-    """Still joints tremble less than half as much (the measured figures are in README)."""
+    """Still joints tremble less than half as much (the measured figures are in docs/tracking.md)."""
     raw, smoothed = (second_differences(video_lines, key) for key in ("keypoints", "smoothed"))
     assert len(raw) > 1500
     assert smoothed.mean() < 0.5 * raw.mean()

@@ -90,11 +90,6 @@ def test_what_is_left_out_is_named(tmp_path, capsys):
     assert len(lines_of(tmp_path / "new" / "r")) == 3
 
 
-def test_a_folder_of_videos_alone(tmp_path):
-    write_video(tmp_path / "v.mp4")
-    assert_input_error(lambda: open_frames([str(tmp_path)]), "no pictures", "v.mp4", "name it alone")
-
-
 def test_heic(tmp_path, monkeypatch):
     """Read where pillow-heif is, otherwise one line that names it."""
     path = tmp_path / "p.heic"

