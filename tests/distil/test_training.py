@@ -107,11 +107,11 @@ def test_body_from_crops_to_weights(tmp_path, monkeypatch, capsys):
 def test_body_goes_on_from_the_shipped_weights_and_wider(tmp_path, monkeypatch, capsys):
     folder, state, weights = made_crops(tmp_path, monkeypatch), tmp_path / "s.pt", tmp_path / "w.npz"
     start = ["--start", str(ARCHS["lightposenet"].weights), "--total", "10", "--steps", "1", "--cells", "300", "--threads", "1"]
-    assert body.main(["train", str(folder), str(state), *start, "--widths", "136,66,16,40", "--rate", "1e-9"]) == 0
+    assert body.main(["train", str(folder), str(state), *start, "--widths", "200,100,24,56", "--rate", "1e-9"]) == 0
     assert export.main([str(state), str(weights)]) == 0
     assert "change them in models/LightPoseNet.py" in capsys.readouterr().out
     arrays = dict(np.load(weights))
-    network = light_network((38, 19), 136, 66, (16, 40))
+    network = light_network((38, 19), 200, 100, (24, 56))
     assert {name: array.shape for name, array in arrays.items()} == parameter_shapes(network.layers)
     assert export.weights_of_state(state)[1] == network
     assert body.main(["train", str(folder), str(state), "--resume", "--total", "10", "--steps", "1", "--cells", "300"]) == 0

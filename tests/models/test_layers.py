@@ -10,7 +10,7 @@ from models.layers import INPUT, Layer, Output, add, chain, concat, conv, parame
 
 SIZES = {
     **{"posenet": (92, 52_311_446), "facenet": (52, 38_425_706), "handnet": (52, 36_832_324)},
-    **{"lightposenet": (45, 764_914), "lightfacenet": (45, 452_334), "lighthandnet": (45, 438_124)},
+    **{"lightposenet": (45, 1_701_426), "lightfacenet": (45, 452_334), "lighthandnet": (45, 438_124)},
 }
 N_OUT = {"posenet": 57, "facenet": 71, "handnet": 22, "lightposenet": 57, "lightfacenet": 71, "lighthandnet": 22}
 LIGHT = [arch for arch in SIZES if arch.startswith("light")]
@@ -89,10 +89,10 @@ def test_names_are_unique_and_inputs_come_first(arch):
         ("facenet", "Mconv7_stage6/b", (71,)),
         ("handnet", "conv6_2_CPM/W", (22, 512, 1, 1)),
         ("handnet", "Mconv1_stage6/W", (128, 150, 7, 7)),
-        ("lightposenet", "stem1/W", (16, 3, 3, 3)),
-        ("lightposenet", "block1_reduce/W", (64, 128, 1, 1)),
-        ("lightposenet", "refine4_conv/W", (64, 64, 3, 3)),
-        ("lightposenet", "head1_out/W", (57, 128, 1, 1)),
+        ("lightposenet", "stem1/W", (24, 3, 3, 3)),
+        ("lightposenet", "block1_reduce/W", (96, 192, 1, 1)),
+        ("lightposenet", "refine4_conv/W", (96, 96, 3, 3)),
+        ("lightposenet", "head1_out/W", (57, 192, 1, 1)),
         ("lightposenet", "head2_out/b", (57,)),
         ("lightfacenet", "stem4/W", (96, 32, 3, 3)),
         ("lightfacenet", "fuse/W", (96, 96 + 71, 1, 1)),
@@ -196,9 +196,9 @@ def test_light_networks_are_wired_alike(arch):
             assert layer.relu, name
 
 
-def test_light_pose_net_fuses_185_channels_and_splits_its_heads():
+def test_light_pose_net_fuses_249_channels_and_splits_its_heads():
     shapes = shapes_of("lightposenet")
-    assert shapes["fuse/W"][1] == shapes["block8_expand/W"][0] + shapes["head1_out/W"][0] == 185
+    assert shapes["fuse/W"][1] == shapes["block8_expand/W"][0] + shapes["head1_out/W"][0] == 249
     expected = [(Output(f"head{n}_out", 0, 38), Output(f"head{n}_out", 38, 57)) for n in (1, 2)]
     assert list(ARCHS["lightposenet"].network.stages) == expected
 
