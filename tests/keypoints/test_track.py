@@ -393,15 +393,19 @@ def second_differences(lines, key, most_speed=0.01):
 def test_video_identities(video_lines):
     """About 8 to 12 people are in view at a time, and some come and go: those in the middle keep one number throughout.
 
-    Measured with the second weights of lightposenet in f32: 14 identities, of which four last for 153 frames and more, six for 108.
+    Measured with the third weights of lightposenet, in f32: 941 people, 878 of them numbered, 8 identities, which last for 201, 200, 181, 123, 107,
+    50, 13 and 3 frames. The second weights found 1,313, most of what they found more being fragments (against human-pose-estimation-0001 on every
+    fourth frame both find 204 of the same people, of 241 and of 331), with 14 identities: 201, 198, 169, 153, 123, ...
     """
     assert len(video_lines) == 205
     counts = Counter(each["id"] for line in video_lines for each in line["people"] if "id" in each)
     n_people, n_numbered = sum(len(line["people"]) for line in video_lines), sum(counts.values())
+    most = [count for _, count in counts.most_common(5)]
     assert n_numbered > 0.85 * n_people
-    assert len(counts) <= 20
-    assert sum(count >= 150 for count in counts.values()) >= 4
-    assert sum(count >= 100 for count in counts.values()) >= 5
+    assert len(counts) <= 12
+    assert most[2] >= 170
+    assert most[4] >= 100
+    assert sum(most) > 0.8 * n_numbered
     for line in video_lines:
         numbers = [each["id"] for each in line["people"] if "id" in each]
         assert len(set(numbers)) == len(numbers)
