@@ -9,6 +9,7 @@ import numpy as np
 
 from engines.cache import workshop
 from engines.openvino_compat import open_core, ov
+from engines.processor import usual_threads
 from engines.waiting import give_up, wait
 from entity import STRIDE
 from errors import InputError
@@ -84,6 +85,7 @@ class OpenVinoNet:
         elif precision is not None:
             _check_precision(self.core, device, precision)
             self.config["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
+        threads = threads or (usual_threads() if device == "CPU" else None)
         if threads is not None:
             self.config["INFERENCE_NUM_THREADS"] = threads
         self.cache_dir = cache_dir

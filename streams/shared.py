@@ -26,6 +26,7 @@ from pathlib import Path
 
 import cv2
 
+from engines.processor import THREADS
 from errors import InputError
 from parts import machine
 from session import launched
@@ -346,17 +347,20 @@ def _place(core) -> tuple:
 def share_cores(places, number):
     """Processes of one machine that may use the same cores take a part of them each: fighting for them, they would be slower than one.
 
-    places: (name of the machine, its cores) of each process. What mpiexec or SLURM has divided already stays as it is.
+    places: (name of the machine, its cores) of each process. What mpiexec or SLURM has divided already stays as it is. A process with one core has
+    one thread that computes, and the system finds it a place: held on one core it would wait there for whatever else runs on it.
     """
     from threadpoolctl import threadpool_limits
 
     mine = places[number][1]
     others = [each for each, place in enumerate(places) if place[0] == places[number][0] and set(place[1]) & set(mine)]
-    mine = part_of(mine, others.index(number), len(others))
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, mine)  # OpenVINO, which begins later, takes what it finds
-    cv2.setNumThreads(len(mine))
-    threadpool_limits(len(mine))
+    part = part_of(mine, others.index(number), len(others))
+    if len(part) == 1:
+        os.environ.setdefault(THREADS, "1")
+    elif hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, part)  # OpenVINO, which begins later, takes what it finds, and holds its threads on cores of their own
+    cv2.setNumThreads(len(part))
+    threadpool_limits(len(part))
 
 
 def part_of(cores, number, count) -> tuple:

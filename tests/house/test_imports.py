@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "keypoints/*.py": {"numpy", "cv2", "scipy", "keypoints", *SHARED_MODULES},
     "streams/heic.py": {"numpy", "pillow_heif", *SHARED_MODULES},
     "streams/ffmpeg.py": {"imageio_ffmpeg", "streams.capture"},
-    "streams/shared.py": {"mpi4py", "cv2", "threadpoolctl", "streams", *SHARED_MODULES},
+    "streams/shared.py": {"mpi4py", "cv2", "threadpoolctl", "engines.processor", "streams", *SHARED_MODULES},
     "streams/*.py": {"numpy", "cv2", "tqdm", "streams", *BELOW["streams"], *SHARED_MODULES},
     "speed/*.py": {"numpy", "cv2", "matplotlib", "speed", *BELOW["speed"], *SHARED_MODULES},
     "evaluation/*.py": {"numpy", "cv2", "tqdm", "matplotlib", "pycocotools", "evaluation", *BELOW["evaluation"], *SHARED_MODULES},
