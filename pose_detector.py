@@ -30,6 +30,7 @@ from keypoints.whole import persons_of
 from streams import pipeline
 
 SCALES = (0.5, 1, 1.5, 2)  # of precise mode
+SECOND = 0.45  # of the short side: a second look's; measured (models/README.md)
 
 
 @dataclass(eq=False)
@@ -165,7 +166,7 @@ class PoseDetector:
 
     def _second_look(self, look):
         """People who are too large for the network are found in a smaller picture."""
-        net_wh = raise_to_stride(fit_size((look.image.shape[1], look.image.shape[0]), max(STRIDE, self.short_side // 2)))
+        net_wh = raise_to_stride(fit_size((look.image.shape[1], look.image.shape[0]), max(STRIDE, round(SECOND * self.short_side))))
         return Look(look.image, self._input(resize(look.image, net_wh)), net_wh, look)
 
     def _looked_again(self, image, people):

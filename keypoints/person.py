@@ -56,7 +56,7 @@ def _box(left, top, right, bottom):
     return tuple(int(edge) for edge in (left, top, right, bottom))
 
 
-FEW_JOINTS, FILLING = 8, 0.65  # measured (docs/results.md): a second look at a tenth of the photos' cost
+FEW_JOINTS, FILLING = 8, 0.55  # measured (models/README.md): second looks cost less than a tenth
 
 
 def is_doubtful(poses, size_wh) -> bool:
