@@ -65,7 +65,7 @@ def add_short_side(parser, only="", default=368):
 
 def add_scales(parser):
     """--scales."""
-    about = "Look at 0.45 of the short side too where nobody, only parts, or somebody who fills the picture is found (auto), or never (one) (default: auto)."
+    about = "Look at 0.45 of the short side too where nobody, only parts, or somebody large is found (auto), or never (one) (default: auto)."
     parser.add_argument("--scales", choices=("auto", "one"), default="auto", help=about)
 
 
