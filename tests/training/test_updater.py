@@ -284,4 +284,4 @@ def test_first_weights_have_the_variance_of_lecun():
     assert list(weights) == list(shapes_of("lightposenet"))
     assert not any(array.any() for name, array in weights.items() if name.endswith("/b"))
     wide = weights["block1_conv/W"]
-    np.testing.assert_allclose(wide.std(), 1 / np.sqrt(64 * 9), rtol=0.02)
+    np.testing.assert_allclose(wide.std(), 1 / np.sqrt(96 * 9), rtol=0.02)
