@@ -85,7 +85,8 @@ class OpenVinoNet:
         elif precision is not None:
             _check_precision(self.core, device, precision)
             self.config["INFERENCE_PRECISION_HINT"] = PRECISIONS[precision]
-        threads = threads or (usual_threads() if device == "CPU" else None)
+        if threads is None and device == "CPU" and (threads := usual_threads()) is not None:
+            self.config["ENABLE_CPU_PINNING"] = False  # processes that do the same would all be held on the first core
         if threads is not None:
             self.config["INFERENCE_NUM_THREADS"] = threads
         self.cache_dir = cache_dir

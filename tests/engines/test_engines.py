@@ -329,6 +329,14 @@ def test_f32_is_what_is_compiled():
     assert precision == ov.Type.f32
 
 
+def test_a_process_among_others_has_one_thread_that_goes_where_there_is_room(monkeypatch):
+    """Held on a core, the threads of all such processes would be on the same one."""
+    x, names = noise((1, 3, 16, 24)), ("INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING")
+    monkeypatch.setenv("POSE_THREADS", "1")
+    assert run_and_ask(light_net(precision="f32"), x, *names)[1:] == (1, False)
+    assert run_and_ask(light_net(precision="f32", threads=2), x, *names)[1] == 2  # what was asked for
+
+
 def test_threads():
     x = noise((1, 3, 16, 24))
     answer, n_threads = run_and_ask(light_net(precision="f32", threads=1), x, "INFERENCE_NUM_THREADS")
