@@ -225,10 +225,12 @@ def open_frames(names, recursive=False, without=None):
 
 
 def check_there(names):
-    """Raise InputError for a name of --input that stands for nothing here."""
-    for name in names if not is_live(names) else ():
-        if name != STDIN and not is_url(name):
-            _expand(name, recursive=False)
+    """Raise InputError for a name of --input that stands for nothing here, or, where it is the only one, for nothing that can be read."""
+    here = [name for name in names if name != STDIN and not is_url(name)] if not is_live(names) else []
+    for name in here:
+        _expand(name, recursive=False)
+    if len(here) == len(names) == 1 and not Path(here[0]).is_dir():
+        open_frames(here).close()
 
 
 def _why_left_out(path):

@@ -64,6 +64,7 @@ def refuse(main, place, capsys, line, *words, **options):
         ("--input v.mp4", ["nothing would be written"]),
         ("--input in/a.png", ["nothing would be written"]),
         ("--input gone.mp4", ["gone.mp4", "no such file"]),
+        ("--input file", ["file", "expected", "something else"]),
         ("--input in gone", ["gone", "no such file"]),
         ("--input in --no_draw", ["nothing would be written", "--no_draw", "--json"]),
         ("--input in/a.png in/b.png --out r.png", ["r.png", "one picture cannot hold many"]),
