@@ -790,3 +790,13 @@ def test_row_of_the_network_says_how_to_normalise(arch, value):
     net.arch = ARCHS[arch]
     PoseDetector(net)(white((64, 64)))
     assert seen[0] == pytest.approx((value, value), abs=1e-6)
+
+
+@pytest.mark.parametrize("precision", [[], ["--precision", "f32"]], ids=["as it ships", "f32"])
+@pytest.mark.parametrize("name", ["astronaut", "hopper"])
+def test_a_person_who_fills_the_picture_is_one_person(name, precision, tmp_path):
+    """At the usual size parts are found, or two people; the second look sees all of them."""
+    path = tmp_path / "r.json"
+    assert_done(detect("lightposenet", "--img", DATA / f"{name}.png", "--no_draw", "--json", path, *precision))
+    (found,) = json.loads(path.read_text())["people"]
+    assert sum(point is not None for point in found["keypoints"]) >= 10
