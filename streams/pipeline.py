@@ -145,7 +145,7 @@ def work_on_frames(source, wanted, note, detector) -> int:
         counts, failed, begin = new_counts(), False, time.perf_counter()
         bar = progress_bar(len(source) or None, unit_of(source), disable=wanted.verbose)  # the lines show how far it is
 
-        def on_frame():
+        def on_frame(_):
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
 
         try:

@@ -20,18 +20,19 @@ def check_same_run(wanted, detector):
     """Raise InputError where --resume would go on with what was begun with other options."""
     for place in _places(wanted) if wanted.resume else ():
         if os.path.lexists(place):
-            _compare(place, _read(record_of(place)), _asked(wanted, detector))
+            _compare(place, _read(record_of(place)), asked(wanted, detector))
 
 
 def remember_run(wanted, detector):
     """Leave a record beside each file and folder of results."""
     for place in _places(wanted):
         make_folder(place.parent)
-    content = (json.dumps(_asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
+    content = (json.dumps(asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
     write_files({record_of(place): content for place in _places(wanted)})
 
 
-def _asked(wanted, detector) -> dict:
+def asked(wanted, detector) -> dict:
+    """What the results depend on, beside the pictures."""
     return {"networks": list(detector.networks), **wanted.settings}
 
 
