@@ -25,9 +25,10 @@ from page import guard
 from page.desk import Desk, answering, answering_in_steps
 from page.networks import PRECISIONS, USUAL, Networks, at_hand, engines_at_hand
 from page.pictures import EVERY_JOINT
-from page.uploads import MEGAPIXELS, MINUTES, UPLOAD
+from page.uploads import MEGAPIXELS, MINUTES, UPLOAD, check_short_side, sweeping
 from pose_detector import PoseDetector
 
+SHORT_SIDES = 128, 736  # pixels of a network's input
 BODY, WHOLE = "body", "whole person: body, face, hands"
 KEPT = 1800  # seconds that an upload or a result stays on the disk after its last use; all go when the page ends
 WAITING = 20  # visitors
@@ -46,7 +47,7 @@ class Detectors:
         self.networks = Networks()
 
     def pose(self, arch, engine, precision, short_side):
-        return PoseDetector(self.networks.get(arch, engine, precision), short_side=int(short_side))
+        return PoseDetector(self.networks.get(arch, engine, precision), short_side=check_short_side(short_side, *SHORT_SIDES))
 
     def of_kind(self, kind, arch, engine, precision, short_side):
         """kind: BODY or WHOLE, for which face and hand networks are those that demo.py takes."""
@@ -85,7 +86,7 @@ def build(gr, desk, jobs):
                 add_video(gr, desk, settings, message, work)
         picture.preprocess = path_of
     page.has_launched = True  # else Gradio takes any path of this machine for an upload
-    return page.queue(max_size=WAITING)
+    return page.queue(max_size=WAITING, api_open=False)  # nobody gets past it: it is what keeps to `jobs`
 
 
 def path_of(upload):
@@ -97,7 +98,7 @@ def add_settings(gr) -> list:
     return [
         gr.Radio([BODY, WHOLE], value=BODY, label="Find", elem_id="kind"),
         *add_network(gr, ""),
-        gr.Slider(128, 736, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
+        gr.Slider(*SHORT_SIDES, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
     ]
 
 
@@ -174,20 +175,34 @@ def serve(options):
         import uvicorn
         from fastapi import FastAPI
         from starlette.middleware.trustedhost import TrustedHostMiddleware
+        from starlette.requests import ClientDisconnect
 
         guard.stay_here(options.host)
         detectors = Detectors()
         page = build(gr, Desk(folder, detectors.pose, detectors.of_kind), options.jobs)
         app = FastAPI(openapi_url=None)
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*guard.HERE] if options.host in guard.HERE else ["*"])
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*guard.HERE, *guard.ANY_V6] if options.host in guard.HERE else ["*"])
+        app.add_middleware(guard.Uploads, folder=folder, gone=ClientDisconnect)
         app.add_middleware(guard.Headers)
         theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
         app = gr.mount_gradio_app(
-            app, page, "/", max_file_size=UPLOAD, ssr_mode=False, run_history=False, footer_links=[], theme=theme, css=STYLE, pwa=False
+            app,
+            page,
+            "/",
+            max_file_size=UPLOAD,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=[],
+            theme=theme,
+            css=STYLE,
+            pwa=False,
+            show_error=False,
         )
         server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=1))
-        print(f"http://{options.host}:{sock.getsockname()[1]} (Ctrl-C ends it)", flush=True)
-        server.run(sockets=[sock])
+        name = f"[{options.host}]" if ":" in options.host else options.host
+        print(f"http://{name}:{sock.getsockname()[1]} (Ctrl-C ends it)", flush=True)
+        with sweeping(folder, KEPT):
+            server.run(sockets=[sock])
 
 
 def listen(host, port):
@@ -195,7 +210,9 @@ def listen(host, port):
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise InputError(f"--host {host} --port {port}: the page cannot listen there ({error.strerror or error}); name another port") from None
+        raise InputError(
+            f"--host {host} --port {port}: the page cannot listen there ({error.strerror or error}); name another --port or --host"
+        ) from None
 
 
 def parser():

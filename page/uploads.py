@@ -1,5 +1,9 @@
 """What people hand in: pictures and videos. How large they are is looked at before room is taken for them."""
 
+import shutil
+import threading
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from errors import InputError
@@ -50,6 +54,42 @@ def check_seconds(seconds, path):
     """Raise InputError for a video of more than MINUTES."""
     if seconds > 60 * MINUTES:
         raise InputError(f"video {path}: {seconds / 60:.1f} minutes, expected {MINUTES} at most; cut it, or use pose_detector.py --input")
+
+
+def check_short_side(value, least, most) -> int:
+    """The short side of a network's input, pixels. Raises InputError: who asks without the page may ask for anything, also for NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InputError(f"short side {value}: expected a number of pixels from {least} to {most}")
+    return int(value)
+
+
+@contextmanager
+def sweeping(folder, seconds, every=60):
+    """`with sweeping(folder, 1800):` a thread deletes what lies in the folder and was not used for so many seconds: also what the page does not know,
+    as an upload that was broken off."""
+    left = threading.Event()
+
+    def run():
+        while not left.wait(every):
+            sweep(folder, seconds)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+
+
+def sweep(folder, seconds):
+    """Delete the files in a folder, and the folders of such files, that were not used for so many seconds."""
+    for each in Path(folder).iterdir():
+        try:
+            inside = [file.stat().st_mtime for file in each.rglob("*")] if each.is_dir() else []
+            if max([each.stat().st_mtime, *inside]) < time.time() - seconds:
+                shutil.rmtree(each) if each.is_dir() else each.unlink()
+        except OSError:  # another one was quicker
+            continue
 
 
 def _as_the_user_says(error, path):

@@ -55,9 +55,14 @@ class GrowingFile:
         return InputError(f"{self.path}: cannot be written ({error.strerror or error}); what was finished is in it; --resume continues")
 
     def close(self):
-        if self.file is not None:
-            os.close(self.file)
-            self.file = None
+        """Raises InputError where somebody has removed the file: what was written into it is lost."""
+        if self.file is None:
+            return
+        file, self.file = self.file, None
+        removed = not os.fstat(file).st_nlink
+        os.close(file)
+        if removed:
+            raise InputError(f"{self.path}: was removed while it was written, with what was finished; run again with --resume")
 
 
 class Remembered:

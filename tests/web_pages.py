@@ -1,8 +1,10 @@
 """A web_demo.py that runs, and says which addresses it asks for; what a visitor without a browser sees."""
 
+import json
 import os
 import subprocess
 import sys
+import urllib.request
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +42,13 @@ class Page:
         from gradio_client import Client
 
         return Client(self.url, verbose=False, analytics_enabled=False, download_files=False)
+
+    def upload(self, path):
+        """Hand a file in -> what stands for it in what is sent to the page."""
+        body = b'--end\r\nContent-Disposition: form-data; name="files"; filename="upload"\r\n\r\n' + Path(path).read_bytes() + b"\r\n--end--\r\n"
+        request = urllib.request.Request(f"{self.url}/gradio_api/upload", body, {"content-type": "multipart/form-data; boundary=end"})
+        with urllib.request.urlopen(request) as answer:
+            return {"path": json.load(answer)[0], "meta": {"_type": "gradio.FileData"}}
 
     def look(self, path, settings=SETTINGS):
         """message, drawn, people, times, two downloads, JSON; as a visitor of its own."""

@@ -1,5 +1,8 @@
 """Limits of what is handed in, and the words for it."""
 
+import os
+import time
+
 import numpy as np
 import pytest
 from conftest import assert_input_error
@@ -40,3 +43,25 @@ def test_limits_of_a_video(tmp_path, monkeypatch):
     assert_input_error(lambda: uploads.open_video(path), "video v.avi: 0.1 minutes")
     monkeypatch.setattr(uploads, "MEGAPIXELS", 0.003)
     assert_input_error(lambda: uploads.open_video(path), "video v.avi: 64x48 pixels")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 127, 737, "368", None, True, [368]])
+def test_a_short_side_that_is_none(value):
+    assert_input_error(lambda: uploads.check_short_side(value, 128, 736), "short side", "from 128 to 736")
+
+
+def test_what_is_not_used_any_more_is_deleted(tmp_path):
+    """Also what nobody knows of, as an upload that was broken off; what is used stays, with its folder."""
+    old = time.time() - 100
+    for name in ("left", "kept", "a/left.png", "b/kept.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    for name in ("left", "a/left.png", "a", "b"):
+        os.utime(tmp_path / name, (old, old))
+    uploads.sweep(tmp_path, 50)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["b", "b/kept.png", "kept"]
+    with uploads.sweeping(tmp_path, -1, every=0.01):
+        end = time.monotonic() + 60
+        while any(tmp_path.iterdir()) and time.monotonic() < end:
+            time.sleep(0.01)
+    assert not any(tmp_path.iterdir())

@@ -53,7 +53,7 @@ def test_without_gradio_one_line_says_what_to_install(tmp_path):
 def test_a_port_in_use_and_an_address_of_others_are_refused_in_one_line():
     with web_demo.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        assert_refused(run_script("web_demo.py", "--port", port), str(port), "name another port")
+        assert_refused(run_script("web_demo.py", "--port", port), str(port), "name another --port")
     assert_refused(run_script("web_demo.py", "--host", "192.0.2.1"), "192.0.2.1", "cannot listen there")
 
 
@@ -100,6 +100,55 @@ def test_what_cannot_be_read_is_one_clear_message_and_the_page_lives_on(page, tm
         assert others == [None] * 6
     assert "no picture yet" in page.look(None)[0]
     assert "4 people" in page.look(PEOPLE)[2]
+
+
+def post(page, path, text, **headers):
+    """The status and the text of the answer."""
+    request = urllib.request.Request(f"{page.url}{path}", text.encode(), {"content-type": "application/json", **headers})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@needs_gradio
+@pytest.mark.parametrize("way", ["run", "api"])
+def test_nobody_gets_past_the_queue(page, way):
+    """It is what keeps to --jobs."""
+    status, text = post(page, f"/gradio_api/{way}/look", json.dumps({"data": [None, *SETTINGS]}))
+    assert (status, "queue" in text) == (404, True)
+
+
+@needs_gradio
+@pytest.mark.parametrize(
+    "picture",
+    ['"/etc/passwd"', '{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}', '{"path": "", "meta": {"_type": "gradio.FileData"}}', "{}"],
+)
+def test_only_what_was_uploaded_is_read_and_nothing_is_told_of_other_files(page, picture):
+    _, text = post(page, "/gradio_api/call/look", f'{{"data": [{picture}, {json.dumps(SETTINGS)[1:]}}}')
+    with urllib.request.urlopen(f"{page.url}/gradio_api/call/look/{json.loads(text)['event_id']}") as answer:
+        answer = answer.read().decode()
+    assert answer.startswith("event: error")
+    assert not any(word in answer for word in ("passwd", str(ROOT), str(Path.cwd())))
+
+
+@needs_gradio
+def test_a_number_that_is_none_is_one_clear_message(page, capfd):
+    _, text = post(page, "/gradio_api/call/look", f'{{"data": [{json.dumps(page.upload(PEOPLE))}, {json.dumps(SETTINGS[:-1])[1:-1]}, NaN]}}')
+    with urllib.request.urlopen(f"{page.url}/gradio_api/call/look/{json.loads(text)['event_id']}") as answer:
+        assert "short side nan: expected a number of pixels from 128 to 736" in answer.read().decode()
+
+
+@needs_gradio
+def test_the_address_of_this_machine_in_ipv6(page):
+    def status(host):
+        try:
+            return urllib.request.urlopen(urllib.request.Request(page.url, headers={"host": host})).status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert [status(host) for host in ("[::1]:7860", "localhost:7860", "example.com")] == [200, 200, 400]
 
 
 @needs_gradio

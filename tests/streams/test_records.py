@@ -125,3 +125,17 @@ def test_a_run_that_ends_before_it_begins_leaves_no_record(place):
         assert_input_error(lambda: held(wanted).__enter__(), "r: another run writes into it")
     assert not record_of("r").exists()
     assert [path.name for path in place.iterdir()] == ["in"]
+
+
+def test_results_that_somebody_removes_are_told_of(place, capsys):
+    """What is written into them is lost."""
+
+    class Remover(FakeDetector):
+        def detect(self, image):
+            (place / "r").unlink(missing_ok=True)
+            return super().detect(image)
+
+    assert fake_main(["--input", "in", "--jsonl", "r"], detector=Remover()) == 2
+    assert "r: was removed while it was written" in capsys.readouterr().err
+    assert fake_main(["--input", "in", "--jsonl", "r", "--resume"]) == 0
+    assert len((place / "r").read_text().splitlines()) == 4
