@@ -59,10 +59,17 @@ def prepare(source, wanted):
                 return
             check_frames(wanted, source, frames)
             if mates is None:
-                yield partial(work_on_frames, frames, wanted, note)
+                work = partial(work_on_frames, frames, wanted, note)
             else:
                 together.check_shared_frames(wanted, frames, mates.count)
-                yield partial(together.work_on_pictures, frames, wanted, mates)
+                work = partial(together.work_on_pictures, frames, wanted, mates)
+            yield work if frames.live or (mates is not None and not mates.first) else partial(work_alone, wanted, work)
+
+
+def work_alone(wanted, work, detector) -> int:
+    """work(detector), where no other run writes the same files."""
+    with records.held(wanted):
+        return work(detector)
 
 
 def with_window(wanted) -> tuple:
