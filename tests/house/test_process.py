@@ -262,6 +262,19 @@ def test_too_little_memory_for_the_libraries_is_one_line(script, megabytes):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs limits on address space")
+def test_too_little_memory_for_quantising_is_one_line(tmp_path):
+    """NNCF and OpenVINO end it in other ways where they come to it: with shapes that nobody wrote, and tracebacks of threads."""
+    pytest.importorskip("nncf", reason="INT8 needs NNCF")
+    write_pictures(tmp_path / "in", ["0.png"])
+    command = [sys.executable, ROOT / "convert_model.py", "lightposenet", ROOT / "models" / "light_posenet.npz", tmp_path / "r.xml"]
+    command += ["--data_type", "INT8", "--calibration", tmp_path / "in"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limited(840), check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "not enough memory (quantising lightposenet needs" in ended.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "in"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs limits on address space")
 @pytest.mark.parametrize("engine", ["openvino", "chainer"])
 def test_too_little_memory_for_the_network_is_one_line(tmp_path, engine):
     command = [sys.executable, ROOT / "pose_detector.py", "lightposenet", "--img", ROOT / "data" / "person.png", "--out", tmp_path / "r.png"]
