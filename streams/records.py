@@ -8,11 +8,6 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-
 from errors import InputError
 from files import STDOUT, make_folder
 from streams.wanted import FILES, FOLDERS
@@ -56,11 +51,12 @@ def _lock(place) -> tuple:
 def _try_lock(file) -> bool:
     """Whether an open file is locked now; on systems without locks always."""
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without
+    except (ImportError, OSError):  # Windows; a file system without
         pass
     return True
 
