@@ -12,7 +12,9 @@ import os
 import socket
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 
 import cli
 from demo import WholeBodyDetector
@@ -21,15 +23,15 @@ from errors import InputError
 from face_detector import FaceDetector
 from hand_detector import HandDetector
 from models import choose
-from page import guard
+from page import guard, terminal
 from page.desk import Desk, answering, answering_in_steps
 from page.networks import PRECISIONS, USUAL, Networks, at_hand, engines_at_hand
 from page.pictures import EVERY_JOINT
-from page.uploads import MEGAPIXELS, MINUTES, UPLOAD, check_short_side, sweeping
+from page.uploads import MEGAPIXELS, MINUTES, UPLOAD, sweeping
 from pose_detector import PoseDetector
 
-SHORT_SIDES = 128, 736  # pixels of a network's input
 BODY, WHOLE = "body", "whole person: body, face, hands"
+SHORTEST, LONGEST = 128, 736  # pixels, of the short side of a network's input
 KEPT = 1800  # seconds that an upload or a result stays on the disk after its last use; all go when the page ends
 WAITING = 20  # visitors
 STYLE = """.html-container table { border: 0; width: 100% } .html-container :is(tr, th, td) { border: 0; text-align: left; padding: 0.15rem 0.6rem }
@@ -47,7 +49,9 @@ class Detectors:
         self.networks = Networks()
 
     def pose(self, arch, engine, precision, short_side):
-        return PoseDetector(self.networks.get(arch, engine, precision), short_side=check_short_side(short_side, *SHORT_SIDES))
+        if type(short_side) not in (int, float) or not SHORTEST <= short_side <= LONGEST:
+            raise InputError(f"short side: expected {SHORTEST} to {LONGEST} pixels, got {repr(short_side)[:60]}")
+        return PoseDetector(self.networks.get(arch, engine, precision), short_side=int(short_side))
 
     def of_kind(self, kind, arch, engine, precision, short_side):
         """kind: BODY or WHOLE, for which face and hand networks are those that demo.py takes."""
@@ -98,7 +102,7 @@ def add_settings(gr) -> list:
     return [
         gr.Radio([BODY, WHOLE], value=BODY, label="Find", elem_id="kind"),
         *add_network(gr, ""),
-        gr.Slider(*SHORT_SIDES, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
+        gr.Slider(SHORTEST, LONGEST, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
     ]
 
 
@@ -178,6 +182,7 @@ def serve(options):
         from starlette.requests import ClientDisconnect
 
         guard.stay_here(options.host)
+        terminal.be_brief()
         detectors = Detectors()
         page = build(gr, Desk(folder, detectors.pose, detectors.of_kind), options.jobs)
         app = FastAPI(openapi_url=None)
@@ -198,10 +203,11 @@ def serve(options):
             pwa=False,
             show_error=False,
         )
-        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_config=None, log_level="warning", timeout_graceful_shutdown=1))
         name = f"[{options.host}]" if ":" in options.host else options.host
         print(f"http://{name}:{sock.getsockname()[1]} (Ctrl-C ends it)", flush=True)
-        with sweeping(folder, KEPT):
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        with nowhere, redirect_stdout(nowhere), sweeping(folder, KEPT):  # Gradio prints what it is asked
             server.run(sockets=[sock])
 
 

@@ -56,13 +56,6 @@ def check_seconds(seconds, path):
         raise InputError(f"video {path}: {seconds / 60:.1f} minutes, expected {MINUTES} at most; cut it, or use pose_detector.py --input")
 
 
-def check_short_side(value, least, most) -> int:
-    """The short side of a network's input, pixels. Raises InputError: who asks without the page may ask for anything, also for NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InputError(f"short side {value}: expected a number of pixels from {least} to {most}")
-    return int(value)
-
-
 @contextmanager
 def sweeping(folder, seconds, every=60):
     """`with sweeping(folder, 1800):` a thread deletes what lies in the folder and was not used for so many seconds: also what the page does not know,

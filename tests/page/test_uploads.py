@@ -45,11 +45,6 @@ def test_limits_of_a_video(tmp_path, monkeypatch):
     assert_input_error(lambda: uploads.open_video(path), "video v.avi: 64x48 pixels")
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1, 127, 737, "368", None, True, [368]])
-def test_a_short_side_that_is_none(value):
-    assert_input_error(lambda: uploads.check_short_side(value, 128, 736), "short side", "from 128 to 736")
-
-
 def test_what_is_not_used_any_more_is_deleted(tmp_path):
     """Also what nobody knows of, as an upload that was broken off; what is used stays, with its folder."""
     old = time.time() - 100

@@ -1,6 +1,7 @@
 """web_demo.py as its visitors meet it: with a browser, and with Gradio's client, which sends what a browser would."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +18,7 @@ from videos import write_video
 from web_pages import SETTINGS, needs_gradio, page_at_work
 
 import web_demo
+from errors import InputError
 from page.uploads import read_picture
 from pose_detector import PoseDetector
 
@@ -129,15 +131,15 @@ def test_only_what_was_uploaded_is_read_and_nothing_is_told_of_other_files(page,
     _, text = post(page, "/gradio_api/call/look", f'{{"data": [{picture}, {json.dumps(SETTINGS)[1:]}}}')
     with urllib.request.urlopen(f"{page.url}/gradio_api/call/look/{json.loads(text)['event_id']}") as answer:
         answer = answer.read().decode()
-    assert answer.startswith("event: error")
+    assert answer.startswith("event: error") or "no picture yet" in answer
     assert not any(word in answer for word in ("passwd", str(ROOT), str(Path.cwd())))
 
 
 @needs_gradio
-def test_a_number_that_is_none_is_one_clear_message(page, capfd):
+def test_a_number_that_is_none_is_one_clear_message(page):
     _, text = post(page, "/gradio_api/call/look", f'{{"data": [{json.dumps(page.upload(PEOPLE))}, {json.dumps(SETTINGS[:-1])[1:-1]}, NaN]}}')
     with urllib.request.urlopen(f"{page.url}/gradio_api/call/look/{json.loads(text)['event_id']}") as answer:
-        assert "short side nan: expected a number of pixels from 128 to 736" in answer.read().decode()
+        assert "short side: expected 128 to 736 pixels, got nan" in answer.read().decode()
 
 
 @needs_gradio
@@ -154,6 +156,27 @@ def test_the_address_of_this_machine_in_ipv6(page):
 @needs_gradio
 def test_settings_that_cannot_be_had_are_one_clear_message(page):
     assert "Chainer computes in f32" in page.look(PEOPLE, ("body", "lightposenet", "Chainer", "bf16", 368))[0]
+    assert "expected one of" in page.look(PEOPLE, ("body", [], "OpenVINO", "f32", 368))[0]
+
+
+@pytest.mark.parametrize("short_side", [None, True, "368", [], float("nan"), 127, 1e300], ids=repr)
+def test_a_short_side_that_is_none(short_side):
+    with pytest.raises(InputError, match="short side: expected 128 to 736 pixels"):
+        web_demo.Detectors().pose("lightposenet", "OpenVINO", "f32", short_side)
+
+
+@needs_gradio
+def test_the_terminal_shows_a_line_of_what_was_refused_and_nothing_of_who_left(tmp_path):
+    with page_at_work(tmp_path) as page:
+        assert ask(page, "/etc/hostname") == "error"
+        host, port = page.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as visitor:  # who leaves in the middle of an upload
+            head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            visitor.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        assert page.look(PEOPLE)[0] == ""
+        address, *others = (tmp_path / "words.txt").read_text().splitlines()
+    assert address.startswith(page.url)
+    assert [line[:39] for line in others] == ["web_demo.py: a request was refused (Inv"]
 
 
 @needs_gradio
