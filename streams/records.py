@@ -37,11 +37,8 @@ def held(wanted):
 def _lock(place) -> tuple:
     """(open file, its path): the record of a file, locked as long as it is open."""
     record = record_of(place)
-    try:
-        make_folder(place.parent)
-        lock = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InputError(f"{record}: cannot be written ({error.strerror or error}); choose another folder") from None
+    make_folder(place.parent)
+    lock = _open(record)
     if not _try_lock(lock):
         os.close(lock)
         raise InputError(f"{place}: another run writes into it; wait for its end, or name another file")
@@ -72,12 +69,23 @@ def remember_run(wanted, detector):
     """Leave a record beside each file and folder of results."""
     for place in _places(wanted):
         make_folder(place.parent)
-    content = json.dumps(asked(wanted, detector)) + "\n"
-    for place in _places(wanted):
+    content = (json.dumps(asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
+    for record in map(record_of, _places(wanted)):
         try:
-            record_of(place).write_text(content, encoding="utf-8", errors="backslashreplace")  # no new file: this one is locked
+            with open(_open(record), "r+b") as file:  # no new file: this one is locked
+                file.truncate()
+                file.write(content)
         except OSError as error:
-            raise InputError(f"{record_of(place)}: cannot be written ({error.strerror or error}); choose another folder") from None
+            raise InputError(f"{record}: cannot be written ({error.strerror or error}); choose another folder") from None
+
+
+def _open(record) -> int:
+    """The record, opened to be read and written, made where it is not there. Never through a link, which others may have planted in the folder."""
+    try:
+        return os.open(record, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    except OSError as error:
+        why = "it is a link" if record.is_symlink() else error.strerror or error
+        raise InputError(f"{record}: cannot be written ({why}); remove it, or choose another folder") from None
 
 
 def asked(wanted, detector) -> dict:

@@ -46,6 +46,19 @@ def test_other_options_are_refused(place, capsys, option):
     assert "2 were done before" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", OUTPUTS)
+def test_a_link_planted_under_the_name_of_a_record_is_not_followed(place, capsys, option):
+    victim = place / "victim"
+    victim.write_bytes(b"dear")
+    for target in (victim, place / "nothing"):
+        record = record_of(OUTPUTS[option])
+        record.unlink(missing_ok=True)
+        record.symlink_to(target)
+        assert fake_main(["--input", "in", option, OUTPUTS[option]]) == 2
+        assert f"{record}: cannot be written (it is a link)" in capsys.readouterr().err
+        assert (victim.read_bytes(), (place / "nothing").exists()) == (b"dear", False)
+
+
 def test_another_network(place, capsys):
     other = FakeDetector()
     other.networks = ("finernet",)
