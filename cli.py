@@ -11,7 +11,7 @@ from difflib import get_close_matches
 
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
-from session import ending_on_signals, lasting_streams, launched
+from session import ending_on_signals, lasting_streams, launched, unwrapped_ends
 from silence import own_stderr
 
 VERSION = "0.1.0"  # of the whole toolkit; pyproject.toml takes it from here
@@ -61,7 +61,8 @@ def run(parser, work, argv=None) -> int:
     own_stderr()
     with lasting_streams() as (stdout, _), ending_on_signals():
         try:
-            status = work(_parsed(parser, argv)) or 0
+            with unwrapped_ends():
+                status = work(_parsed(parser, argv)) or 0
             stdout.flush()
             return _told(parser, stdout.error) if stdout.error and not status else status
         except KeyboardInterrupt:

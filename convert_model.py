@@ -173,8 +173,10 @@ def convert_to_ir(options, weights, pictures):
     shape = shape_of(options)
     model = make_ir(options.arch, row, weights, None if pictures else shape)
     if pictures:
+        from engines import memory
         from engines.openvino_int8 import quantise, run_model
 
+        memory.reserve(memory.of_quantising(weights), f"quantising {options.arch}")
         with tqdm(pictures, "reading", unit="picture", leave=False, disable=None) as progress:
             inputs = [network_input(row, read_image(picture)) for picture in progress]
         quantised = quantise(model, inputs)

@@ -160,7 +160,7 @@ def evaluate(options):
         detector = open_detector(options)
         if options.limit is not None and options.limit > len(images) and (mates is None or mates.first):
             print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
-        found, seconds = detect_all(detector, images, folder, mates)
+        found, seconds = detect_all(detector, images, folder, mates, sorted(vars(options).items()))
     if found is None:
         return
     entries = coco_entries(found)

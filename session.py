@@ -120,6 +120,30 @@ def ending_on_signals():
             signal.signal(number, before[number])
 
 
+@contextmanager
+def unwrapped_ends():
+    """`with unwrapped_ends():` a SystemExit or KeyboardInterrupt that a library made another exception of is what it was.
+
+    A signal may come while a module in C++ is imported, which makes "ImportError: initialization failed" of whatever is raised meanwhile (pybind11).
+    """
+    try:
+        yield
+    except Exception as error:
+        end = _end_in(error)
+        if end is None:
+            raise
+        raise end from None
+
+
+def _end_in(error):
+    """The SystemExit or KeyboardInterrupt that caused an exception, or one that led to it; not one on whose way closing failed."""
+    while error is not None:
+        if isinstance(error.__cause__, SystemExit | KeyboardInterrupt):
+            return error.__cause__
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def insist(number, left):
     """Send a signal again where the SystemExit that it raised was lost: some libraries drop what is raised while they ask Python for something."""
     if not left.wait(INSISTENCE) and lost():

@@ -12,7 +12,9 @@ import os
 import socket
 import sys
 import tempfile
+from contextlib import redirect_stdout
 from functools import partial
+from pathlib import Path
 
 import cli
 from demo import WholeBodyDetector
@@ -21,7 +23,7 @@ from errors import InputError
 from face_detector import FaceDetector
 from hand_detector import HandDetector
 from models import choose
-from page import guard
+from page import guard, terminal
 from page.desk import Desk, answering, answering_in_steps
 from page.networks import PRECISIONS, USUAL, Networks, at_hand, engines_at_hand
 from page.pictures import EVERY_JOINT
@@ -29,6 +31,7 @@ from page.uploads import MEGAPIXELS, MINUTES, UPLOAD
 from pose_detector import PoseDetector
 
 BODY, WHOLE = "body", "whole person: body, face, hands"
+SHORTEST, LONGEST = 128, 736  # pixels, of the short side of a network's input
 KEPT = 1800  # seconds that an upload or a result stays on the disk after its last use; all go when the page ends
 WAITING = 20  # visitors
 STYLE = """.html-container table { border: 0; width: 100% } .html-container :is(tr, th, td) { border: 0; text-align: left; padding: 0.15rem 0.6rem }
@@ -46,6 +49,8 @@ class Detectors:
         self.networks = Networks()
 
     def pose(self, arch, engine, precision, short_side):
+        if type(short_side) not in (int, float) or not SHORTEST <= short_side <= LONGEST:
+            raise InputError(f"short side: expected {SHORTEST} to {LONGEST} pixels, got {repr(short_side)[:60]}")
         return PoseDetector(self.networks.get(arch, engine, precision), short_side=int(short_side))
 
     def of_kind(self, kind, arch, engine, precision, short_side):
@@ -97,7 +102,7 @@ def add_settings(gr) -> list:
     return [
         gr.Radio([BODY, WHOLE], value=BODY, label="Find", elem_id="kind"),
         *add_network(gr, ""),
-        gr.Slider(128, 736, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
+        gr.Slider(SHORTEST, LONGEST, 368, step=16, label="Short side of the network's input, pixels", elem_id="short_side"),
     ]
 
 
@@ -176,6 +181,7 @@ def serve(options):
         from starlette.middleware.trustedhost import TrustedHostMiddleware
 
         guard.stay_here(options.host)
+        terminal.be_brief()
         detectors = Detectors()
         page = build(gr, Desk(folder, detectors.pose, detectors.of_kind), options.jobs)
         app = FastAPI(openapi_url=None)
@@ -185,9 +191,10 @@ def serve(options):
         app = gr.mount_gradio_app(
             app, page, "/", max_file_size=UPLOAD, ssr_mode=False, run_history=False, footer_links=[], theme=theme, css=STYLE, pwa=False
         )
-        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_config=None, log_level="warning", timeout_graceful_shutdown=1))
         print(f"http://{options.host}:{sock.getsockname()[1]} (Ctrl-C ends it)", flush=True)
-        server.run(sockets=[sock])
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # Gradio prints what it is asked
+            server.run(sockets=[sock])
 
 
 def listen(host, port):

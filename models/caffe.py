@@ -11,7 +11,7 @@ import numpy as np
 
 from errors import InputError
 from files import open_binary
-from models.weights import check_finite
+from models.weights import to_float32
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 MAX_AXES = 32  # of a blob, in Caffe (include/caffe/blob.hpp)
@@ -139,7 +139,4 @@ def _fit(blob, shape, place):
     """The blob in the expected shape, float32; a bias may be stored as (1, 1, 1, n)."""
     if blob.shape != shape and not (len(shape) == 1 and blob.shape == (1, 1, 1, *shape)):
         raise InputError(f"{place} of shape {blob.shape}, expected {shape}; this file is for another network, or damaged")
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(blob.reshape(shape), np.float32)
-    check_finite(array, place)
-    return array
+    return to_float32(blob.reshape(shape), place)

@@ -25,11 +25,7 @@ def read_weights(path, shapes, others=()) -> dict:
             f"weights {path}: layer conv5_5_CPM_L1 was never copied from the caffemodel (its bias is all zero), a fault of the "
             "original converter; convert the caffemodel again with convert_model.py"
         )
-    with np.errstate(over="ignore"):
-        weights = {name: np.ascontiguousarray(arrays[name], dtype=np.float32) for name in shapes}
-    for name, array in weights.items():
-        check_finite(array, f"weights {path}: {name}")
-    return weights
+    return {name: to_float32(arrays[name], f"weights {path}: {name}") for name in shapes}
 
 
 def _check_headers(path, shapes, others, headers):
@@ -69,6 +65,14 @@ def write_weights(path, weights):
     """Write {name: array} as an npz, whole or not at all. The same weights give the same bytes."""
     with atomic_file(path) as part, part.open("wb") as file:
         np.savez(file, **weights)
+
+
+def to_float32(array, place):
+    """The array as float32, in silence. Raises InputError, beginning with `place`, where it holds what is no number there."""
+    with np.errstate(all="ignore"):  # too large; a signalling NaN
+        array = np.ascontiguousarray(array, np.float32)
+    check_finite(array, place)
+    return array
 
 
 def check_finite(array, place):

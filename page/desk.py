@@ -2,7 +2,6 @@
 
 from process import shortage_in, words_of
 
-import os
 import shutil
 import tempfile
 import threading
@@ -12,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from errors import InputError
-from page import pictures, videos
+from page import pictures, terminal, videos
 from streams.results import write_files, write_image
 
 
@@ -65,7 +64,6 @@ class Desk:
     def watch(self, path, *settings):
         """Yield how far it is; at the end the video, and downloads of it and of the lines."""
         pictures.check_there(path, "video", "drop one")
-        os.utime(path)
         folder, said = Path(tempfile.mkdtemp(dir=self.folder)), 0
         try:
             for done, total in videos.watch(path, self.detector(*settings), folder):
@@ -81,7 +79,6 @@ class Desk:
 
 def check_picture(path):
     pictures.check_there(path, "picture", "drop one, or take one with the camera")
-    os.utime(path)  # in use: it stays
 
 
 def answering(work, n_outputs):
@@ -115,5 +112,8 @@ def words(error) -> str:
         return escape(str(error))
     if shortage_in(error) is not None:  # of memory
         return escape(words_of(error))
+    if isinstance(error, OSError):  # the machine's, such as a full disk
+        terminal.tell("a picture or video could not be worked on", error)
+        return escape(f"The machine that runs the page cannot do this now ({error.strerror or type(error).__name__}). Try it again later.")
     traceback.print_exception(error)
     return "This went wrong inside, and the terminal that runs the page says more. Other pictures and settings may work."

@@ -16,8 +16,14 @@ MOST = 8  # networks that are kept
 
 
 def at_hand(task="pose") -> list:
-    """The names of a task's networks whose weights are here."""
-    return [name for name in names_of(task) if ARCHS[name].at_hand]
+    """The names of a task's networks, or of all, whose weights are here."""
+    return [name for name in (names_of(task) if task else ARCHS) if ARCHS[name].at_hand]
+
+
+def check_choice(what, value, choices):
+    """Raise InputError unless a value that came over the network, which may be anything, is one of the choices."""
+    if value not in list(choices):
+        raise InputError(f"{what}: expected one of {', '.join(choices)}, got {repr(value)[:60]}")
 
 
 def engines_at_hand() -> list:
@@ -48,6 +54,9 @@ class Networks:
 
     def get(self, arch, engine, precision=USUAL) -> SharedNet:
         """engine: of ENGINES. precision: of PRECISIONS. Raises InputError for what cannot be had."""
+        check_choice("network", arch, at_hand(task=None))
+        check_choice("engine", engine, ENGINES)
+        check_choice("precision", precision, PRECISIONS)
         if precision != USUAL and engine != "OpenVINO":
             raise InputError(f"{engine} computes in f32; choose {USUAL!r} as the precision, or OpenVINO as the engine")
         key = arch, engine, precision

@@ -1,5 +1,6 @@
 """What the page shows of one picture: the people, two networks side by side, the maps."""
 
+import os
 import time
 from html import escape
 from pathlib import Path
@@ -14,6 +15,7 @@ from evaluation.html import table
 from keypoints import draw
 from keypoints.image import resize
 from keypoints.whole import persons_of
+from page.networks import check_choice
 from page.uploads import read_picture
 from streams.formats import people_to_json, to_json_text
 
@@ -83,6 +85,7 @@ def compare(path, detectors) -> tuple:
 
 def overlays(path, detector, joint=EVERY_JOINT) -> tuple:
     """The heatmaps, of all joints or of one by its name, and the PAFs over the picture: two pictures, BGR."""
+    check_choice("joint", joint, [EVERY_JOINT, *Joint.__members__])
     image = read_picture(path)
     pafs, heatmaps, _ = detector.network_maps(image)
     if joint != EVERY_JOINT:
@@ -99,6 +102,10 @@ def to_view(image):
 
 
 def check_there(path, what, ways):
-    """Raise InputError where nothing was handed in yet."""
+    """Raise InputError where nothing was handed in yet, or what was is deleted; what is there is in use from now on, and stays."""
     if path is None:
         raise InputError(f"no {what} yet: {ways}")
+    try:
+        os.utime(path)
+    except (OSError, ValueError):  # ValueError: a null character
+        raise InputError(f"this {what} is no longer here, it was deleted meanwhile: {ways}") from None

@@ -1,5 +1,7 @@
 """OpenCV's way to videos and cameras: in silence, within limits of time, and from the named source alone."""
 
+from process import shortage_in
+
 import os
 import threading
 from contextlib import contextmanager
@@ -34,6 +36,34 @@ PROTOCOLS = {
 _opening = threading.Lock()  # the variable is the process's
 
 
+class Capture:
+    """A cv2.VideoCapture. A frame at which its readers raise cv2.error (the size that a damaged .avi claims) is one that is not there."""
+
+    def __init__(self, *arguments):
+        self._capture = cv2.VideoCapture(*arguments)
+
+    def __getattr__(self, name):
+        return getattr(self._capture, name)
+
+    def read(self):
+        return self._tried(self._capture.read, (False, None))
+
+    def grab(self):
+        return self._tried(self._capture.grab, False)
+
+    def retrieve(self):
+        return self._tried(self._capture.retrieve, (False, None))
+
+    @staticmethod
+    def _tried(work, otherwise):
+        try:
+            return work()
+        except cv2.error as error:
+            if shortage_in(error) is not None:  # of memory
+                raise
+            return otherwise
+
+
 def with_first(open_it, name) -> tuple:
     """(capture, its first picture (H, W, 3) uint8 BGR), or (capture, None) where none comes; the capture is released then.
 
@@ -52,7 +82,7 @@ def with_first(open_it, name) -> tuple:
 
 
 def open_capture(name):
-    """A cv2.VideoCapture that says nothing on stderr by itself. name: of a file or URL, or a camera's number. Raises InputError for file://."""
+    """A Capture that says nothing on stderr by itself. name: of a file or URL, or a camera's number. Raises InputError for file://."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # our own line says it
     if isinstance(name, int):
         return _open_quietly(name)
@@ -62,14 +92,14 @@ def open_capture(name):
             return _open_quietly(name)
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it stays: a server may fall silent in the middle of the work
         limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, 1000 * TIMEOUT, cv2.CAP_PROP_READ_TIMEOUT_MSEC, 1000 * TIMEOUT]
-        return cv2.VideoCapture(name, cv2.CAP_FFMPEG, limits)
+        return Capture(name, cv2.CAP_FFMPEG, limits)
 
 
 def _open_quietly(name):
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         with quiet():
-            return cv2.VideoCapture(name)
+            return Capture(name)
     finally:
         cv2.utils.logging.setLogLevel(level)
 

@@ -1,10 +1,10 @@
 """Files that grow while the work goes on: what is finished stays, also when a write is cut off by a full disk, kill -9 or a power failure."""
 
 import csv
-import io
 import json
 import os
 import re
+from itertools import accumulate
 from pathlib import Path
 
 from errors import InputError
@@ -121,20 +121,30 @@ def not_ours(option, path, what):
     )
 
 
-def whole_rows(data) -> tuple:
-    """(bytes of a table that is kept, its rows as dictionaries): where its end was cut off, the last frame is left out, which may lack people."""
-    keep = whole_lines(data)
-    reader, begin, rows, begins = csv.DictReader(io.StringIO(keep.decode(errors="replace"), newline=""), strict=True), 1, [], []
+def rows_of(data):
+    """Yield (row as a dictionary, its first byte, the one behind its last) of each row below a table's head. What is no UTF-8 is replaced.
+
+    Raises ValueError, KeyError or csv.Error for something else.
+    """
+    lines = data.splitlines(keepends=True)
+    ends = [0, *accumulate(map(len, lines))]
+    reader = csv.DictReader((line.decode(errors="replace") for line in lines), strict=True)
+    begin = 1 if reader.fieldnames is None else reader.line_num
     for row in reader:
         if None in row or None in row.values() or not row["frame"].isdecimal():  # cells too many, or too few
             raise ValueError
-        rows.append(row)
-        begins.append(begin)
+        yield row, ends[begin], ends[reader.line_num]
         begin = reader.line_num
+
+
+def whole_rows(data) -> tuple:
+    """(bytes of a table that is kept, its rows as dictionaries): where its end was cut off, the last frame is left out, which may lack people."""
+    keep = whole_lines(data)
+    rows, begins, _ = zip(*rows, strict=True) if (rows := list(rows_of(keep))) else ((), (), ())
     if len(keep) < len(data) and rows:
         first = next(i for i, row in enumerate(rows) if (row["image"], row["frame"]) == (rows[-1]["image"], rows[-1]["frame"]))
-        rows, keep = rows[:first], b"".join(keep.splitlines(keepends=True)[: begins[first]])
-    return keep, rows
+        rows, keep = rows[:first], keep[: begins[first]]
+    return keep, list(rows)
 
 
 def coco_frames(data) -> list:

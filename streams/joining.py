@@ -4,10 +4,10 @@ What is joined is byte for byte what one process would have written. Parts are r
 was killed has left are joined with FILE by the next one with --resume.
 """
 
-import csv
 import json
 import re
 from contextlib import ExitStack, suppress
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from errors import InputError
 from files import atomic_file, read_bytes
 from streams import sinks
 from streams.formats import compact
-from streams.growing import Remembered, coco_frames
+from streams.growing import Remembered, coco_frames, rows_of
 from streams.results import write_files
 
 GROWING = ("jsonl", "csv", "coco_results")  # fields of streams.wanted.Wanted: files that many pictures share
@@ -137,28 +137,9 @@ def _lines(path):
 
 def _rows(path):
     """The rows of a picture, which follow each other, are one piece."""
-    at, piece = 0, None
-
-    def lines(file):
-        nonlocal at
-        for line in file:
-            at += len(line)
-            yield line.decode()
-
-    with Path(path).open("rb") as file:
-        rows = csv.reader(lines(file), strict=True)  # takes no more lines than a row has
-        next(rows)
-        begin = at
-        for number, *_ in rows:
-            if piece and piece[0] == int(number):
-                piece = *piece[:2], at
-            else:
-                if piece:
-                    yield piece
-                piece = int(number), begin, at
-            begin = at
-    if piece:
-        yield piece
+    for number, rows in groupby(rows_of(Path(path).read_bytes()), lambda row: int(row[0]["frame"])):
+        _, begins, ends = zip(*rows, strict=True)
+        yield number, begins[0], ends[-1]
 
 
 def _join_coco(files, entries):

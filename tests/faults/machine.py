@@ -1,11 +1,12 @@
 """A machine that fails: little memory, signals at any moment, closed streams, no home, full disks. Every script works, or ends in one line, soon.
 
 python tests/faults/machine.py --seed 1 --minutes 10
-python tests/faults/machine.py --kind memory --command folder --minutes 2
+python tests/faults/machine.py --seed 1 --kind memory home --command folder --first 3 --cases 1     a case again
 python tests/faults/machine.py --sweep 300 1200 50          every script at every one of these limits, MB
 """
 
 import argparse
+import itertools
 import os
 import random
 import resource
@@ -57,7 +58,8 @@ COMMANDS = {  # words; IN/ is what make_input makes, files are written into the 
 }
 ENDLESS = ("page",)  # works until it is stopped
 LONGEST = 240  # seconds
-SOON = 2.0  # seconds from a signal to the end
+SOON = 2.0  # seconds from a signal to the end, where the machine has time
+RESULTS = ("--out", "--json", "--jsonl", "--csv", "--openpose_json", "--coco_results", "--report")
 SIGNALS = {"interrupt": (signal.SIGINT, (130, -2)), "terminate": (signal.SIGTERM, (143, -15)), "hang up": (signal.SIGHUP, (129, 143, -1))}
 KINDS = ("memory", "closed", "home", "disk", "temporary", *SIGNALS)
 
@@ -126,7 +128,15 @@ def small_disk(folder, kilobytes):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fault_of(kind, name, status, errors, seconds, expected):
+def missing(name, folder):
+    """The results that a command names, and that are not in the folder it worked in."""
+    _, *words = COMMANDS[name]
+    named = [word for option, word in itertools.pairwise(words) if option in RESULTS]
+    named += [word for word in words if word in ("light.xml", "light.onnx")]
+    return [word for word in named if not (folder / word).exists() or not ((folder / word).is_dir() or (folder / word).stat().st_size)]
+
+
+def fault_of(kind, name, status, errors, seconds, expected, soon=SOON):
     """What is wrong with the end of a run; None if nothing is."""
     if kind == "interrupt" and "init_import_site" in errors:  # Python itself was starting
         return None
@@ -135,7 +145,7 @@ def fault_of(kind, name, status, errors, seconds, expected):
         return "a traceback"
     if status == "hangs":
         return "a hang"
-    if kind in SIGNALS and seconds > SOON:
+    if kind in SIGNALS and seconds > soon:
         return f"{seconds:.1f} s from the signal to the end"
     if status == 0 or (name in ENDLESS and status == 130):
         return None
@@ -146,7 +156,7 @@ def fault_of(kind, name, status, errors, seconds, expected):
     return None if len(lines) <= (2 if kind in SIGNALS else 1) else f"{len(lines)} lines"
 
 
-def one_case(kind, name, place, rng, megabytes=None):
+def one_case(kind, name, place, rng, megabytes=None, soon=SOON):
     """(what was tried, status, stderr, seconds, the fault or None)."""
     with tempfile.TemporaryDirectory(prefix="machine_") as folder, ExitStack() as stack:
         work, tmp = Path(folder, "work"), Path(folder, "tmp")
@@ -182,33 +192,47 @@ def one_case(kind, name, place, rng, megabytes=None):
             seconds = rng.uniform(0.05, 12 if name in ENDLESS else rng.choice((2, 5, 9)))
             how, words = {"stop": (number, seconds)}, f"after {seconds:.2f} s"
         status, _, errors, seconds = run(name, place, work, environment=environment, **how)
-        fault = fault_of(kind, name, status, errors, seconds, expected)
+        fault = fault_of(kind, name, status, errors, seconds, expected, soon)
         left = [path.name for path in (*work.rglob(".*.part*"), *tmp.iterdir())]
         if fault is None and left:
             fault = f"left {left}"
+        if fault is None and status == 0 and kind not in SIGNALS and (lost := missing(name, work)):
+            fault = f"status 0 without {lost}"
     return words, status, errors, seconds, fault
+
+
+def drawn(options):
+    """(kind, command, MB or None) of one case after the other: every kind with every command once, in any order, and again."""
+    if options.sweep:
+        least, most, step = options.sweep
+        yield from (("memory", name, megabytes) for name in options.command for megabytes in range(least, most + 1, step))
+        return
+    rng = random.Random(options.seed)
+    for _ in range(100):
+        pairs = list(itertools.product(options.kind, options.command, [None]))
+        rng.shuffle(pairs)
+        yield from pairs
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case; the same seed, kinds and commands give the same cases")
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--kind", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--command", nargs="+", choices=tuple(COMMANDS), default=list(COMMANDS))
+    parser.add_argument("--soon", type=float, default=SOON, help="seconds from a signal to the end (default: %(default)s); more on a busy machine")
     parser.add_argument("--sweep", nargs=3, type=int, metavar=("LEAST", "MOST", "STEP"))
     options = parser.parse_args()
-    rng, end, counts, slowest = random.Random(options.seed), time.monotonic() + 60 * options.minutes, {}, {}
-    cases = ((options.kind or rng.choice(KINDS), rng.choice(options.command), None) for _ in range(100_000))
-    if options.sweep:
-        cases = (
-            ("memory", name, megabytes) for name in options.command for megabytes in range(options.sweep[0], options.sweep[1] + 1, options.sweep[2])
-        )
+    end, counts, slowest = time.monotonic() + 60 * options.minutes, {}, {}
+    cases = list(itertools.islice(drawn(options), options.first, options.first + options.cases))
     with tempfile.TemporaryDirectory(prefix="machine_in_") as place:
         make_input(Path(place))
-        for kind, name, megabytes in cases:
+        for number, (kind, name, megabytes) in enumerate(cases, options.first):
             if time.monotonic() > end:
                 break
-            words, status, errors, seconds, fault = one_case(kind, name, place, rng, megabytes)
+            words, status, errors, seconds, fault = one_case(kind, name, place, random.Random(f"{options.seed} {number}"), megabytes, options.soon)
             count = counts.setdefault(kind, [0, 0])
             count[0] += 1
             if sum(n for n, _ in counts.values()) % 50 == 0:
@@ -217,7 +241,7 @@ def main() -> int:
                 slowest[kind] = max(slowest.get(kind, 0), seconds)
             if fault is not None:
                 count[1] += 1
-                print(f"{kind}, {words}, {name}: {fault}; status {status}, {seconds:.1f} s\n{errors[-600:]}", flush=True)
+                print(f"{number}: {kind}, {words}, {name}: {fault}; status {status}, {seconds:.1f} s\n{errors[-600:]}", flush=True)
     for kind, (n_cases, n_faults) in counts.items():
         print(f"{kind}: {n_cases} cases, {n_faults} faults" + (f"; to the end at most {slowest[kind]:.1f} s" if kind in slowest else ""))
     return 1 if any(n_faults for _, n_faults in counts.values()) else 0

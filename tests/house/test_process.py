@@ -13,7 +13,7 @@ import pytest
 from conftest import PATIENCE, ROOT, run_script
 from videos import fake_main, write_pictures
 
-from session import Output, ending_on_signals, shown
+from session import Output, ending_on_signals, shown, unwrapped_ends
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py") if "import process" in path.read_text() and "__main__" in path.read_text())
 SCRIPTS = [name for name in SCRIPTS if name not in ("process.py", "cli.py")]
@@ -95,6 +95,41 @@ def test_a_signal_whose_exception_is_lost_is_sent_again(monkeypatch, name):
     with pytest.raises(SystemExit) as ended:
         work()
     assert (ended.value.code, n_lost) == (128 + number, 2)
+
+
+HALF_IMPORTED = """
+import os
+try:
+    os.kill(os.getpid(), {number})
+    for _ in range(1000):
+        pass
+except BaseException as error:
+    raise ImportError("initialization failed") from error
+"""
+
+
+@pytest.mark.parametrize(("name", "status", "said"), [("SIGTERM", 143, ""), ("SIGHUP", 129, ""), ("SIGINT", 130, "{}: interrupted\n")])
+@pytest.mark.parametrize(("script", "module"), [("pose_detector.py", "openvino"), ("web_demo.py", "gradio")])
+def test_a_signal_during_the_import_of_a_library_ends_the_script_as_ever(tmp_path, script, module, name, status, said):
+    """pybind11 makes an ImportError of what is raised while a module of its is imported."""
+    (tmp_path / f"{module}.py").write_text(HALF_IMPORTED.format(number=int(getattr(signal, name))))
+    options = {"pose_detector.py": ("lightposenet", "--img", ROOT / "data" / "person.png"), "web_demo.py": ("--port", "0")}
+    ended = run_script(script, *options[script], cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)})
+    assert (ended.returncode, ended.stderr) == (status, said.format(script))
+
+
+def test_an_error_while_a_signal_ends_the_work_keeps_its_words():
+    """What cannot be closed is said."""
+
+    def work():
+        with unwrapped_ends():
+            try:
+                sys.exit(143)
+            finally:
+                raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        work()
 
 
 def test_closing_that_takes_its_time_is_not_broken_off(monkeypatch):
@@ -224,6 +259,19 @@ def test_too_little_memory_for_the_libraries_is_one_line(script, megabytes):
     )
     assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert f"{script}: not enough memory for the libraries" in ended.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs limits on address space")
+def test_too_little_memory_for_quantising_is_one_line(tmp_path):
+    """NNCF and OpenVINO end it in other ways where they come to it: with shapes that nobody wrote, and tracebacks of threads."""
+    pytest.importorskip("nncf", reason="INT8 needs NNCF")
+    write_pictures(tmp_path / "in", ["0.png"])
+    command = [sys.executable, ROOT / "convert_model.py", "lightposenet", ROOT / "models" / "light_posenet.npz", tmp_path / "r.xml"]
+    command += ["--data_type", "INT8", "--calibration", tmp_path / "in"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, preexec_fn=limited(840), check=False)
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert "not enough memory (quantising lightposenet needs" in ended.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "in"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs limits on address space")

@@ -81,12 +81,14 @@ def test_refusals(tmp_path, weights):
     whole = caffemodel(weights)
     bad_shape = weights | {"out/W": np.zeros((2, 6, 3, 1), np.float32)}
     not_finite = weights | {"conv2/b": np.array([0, np.nan, 0, 0, 0, 0], np.float32)}
+    signalling = weights | {"conv2/b": np.array([0x7FF0000000000001] + 5 * [0], np.uint64).view(np.float64)}  # its cast is a warning of NumPy's
     too_large = weights | {"conv2/b": np.array([0, 1e300, 0, 0, 0, 0])}
     without_conv1 = caffemodel({name: array for name, array in weights.items() if not name.startswith("conv1/")})
     conv1 = [blob(weights["conv1/W"]), blob(weights["conv1/b"])]
     assert refused(tmp_path, caffemodel(bad_shape), "layer out", "(2, 6, 3, 1)", "(2, 6, 3, 3)").status == 2
     refused(tmp_path, caffemodel(not_finite), "layer conv2", "NaN")
     refused(tmp_path, caffemodel(too_large, double=True), "layer conv2", "infinity")
+    refused(tmp_path, caffemodel(signalling, double=True), "layer conv2", "NaN")
     refused(tmp_path, whole + layer("out", [blob(weights["out/W"]), blob(weights["out/b"])]), "'out'", "twice")
     refused(tmp_path, without_conv1 + layer("conv1", conv1[:1]), "conv1", "1 blobs")
     refused(tmp_path, without_conv1 + layer("conv1", conv1, kind=b"InnerProduct"), "conv1", "no convolution")

@@ -1,5 +1,6 @@
 """Answers: messages in the place of exceptions, files that go."""
 
+import errno
 import json
 
 import cv2
@@ -36,6 +37,32 @@ def test_what_goes_wrong_is_a_message(capsys):
     assert others == [None] * 3
     assert "ZeroDivisionError" in capsys.readouterr().err
     assert answering(lambda: (1, 2), 2)() == ["", 1, 2]
+
+
+def test_a_fault_of_the_machine_is_a_line_in_the_terminal(capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/secret")
+
+    message, *others = answering(full, 1)()
+    assert "No space left on device" in message
+    assert "secret" not in message
+    assert others == [None]
+    assert capsys.readouterr().err.splitlines() == [
+        "web_demo.py: a picture or video could not be worked on (OSError: [Errno 28] No space left on device: '/tmp/secret')"
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "gone.png", "a\0b"])
+@pytest.mark.parametrize("work", ["look", "compare", "maps", "watch"])
+def test_what_was_deleted_meanwhile_is_said(tmp_path, capsys, work, path):
+    desk = Desk(tmp_path, pytest.fail, pytest.fail)
+    values = (path and str(tmp_path / path), "body", "lightposenet", "OpenVINO", "f32", 368, "f32", "f32", "f32")
+    if work == "watch":
+        (answer,) = answering_in_steps(desk.watch, 4)(*values)
+    else:
+        answer = answering(getattr(desk, work), 4)(*values[: 7 if work == "maps" else None])
+    assert "no longer here, it was deleted meanwhile: drop one" in answer[0]
+    assert capsys.readouterr().err == ""
 
 
 def test_steps_before_the_fault_are_kept():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import assert_input_error
 
+from errors import InputError
 from models import ARCHS
 from page import networks
 from page.networks import USUAL, Networks, SharedNet, at_hand, engines_at_hand
@@ -43,6 +44,18 @@ def test_the_one_that_was_not_used_for_longest_goes(opened, monkeypatch):
 
 def test_chainer_has_one_precision(opened):
     assert_input_error(lambda: Networks().get("lightposenet", "Chainer", "bf16"), "computes in f32", USUAL)
+    assert opened == []
+
+
+@pytest.mark.parametrize("value", [[], ["f32"], {}, None, "", 1.5, "x" * 1000], ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("place", range(3))
+def test_what_is_no_choice_is_said(opened, place, value):
+    """Gradio lets some of it through."""
+    chosen = ["lightposenet", "OpenVINO", "f32"]
+    chosen[place] = value
+    with pytest.raises(InputError, match="expected one of") as error:
+        Networks().get(*chosen)
+    assert len(str(error.value)) < 300
     assert opened == []
 
 

@@ -1,6 +1,7 @@
 """web_demo.py as its visitors meet it: with a browser, and with Gradio's client, which sends what a browser would."""
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +18,7 @@ from videos import write_video
 from web_pages import SETTINGS, needs_gradio, page_at_work
 
 import web_demo
+from errors import InputError
 from page.uploads import read_picture
 from pose_detector import PoseDetector
 
@@ -105,6 +107,27 @@ def test_what_cannot_be_read_is_one_clear_message_and_the_page_lives_on(page, tm
 @needs_gradio
 def test_settings_that_cannot_be_had_are_one_clear_message(page):
     assert "Chainer computes in f32" in page.look(PEOPLE, ("body", "lightposenet", "Chainer", "bf16", 368))[0]
+    assert "expected one of" in page.look(PEOPLE, ("body", [], "OpenVINO", "f32", 368))[0]
+
+
+@pytest.mark.parametrize("short_side", [None, True, "368", [], float("nan"), 127, 1e300], ids=repr)
+def test_a_short_side_that_is_none(short_side):
+    with pytest.raises(InputError, match="short side: expected 128 to 736 pixels"):
+        web_demo.Detectors().pose("lightposenet", "OpenVINO", "f32", short_side)
+
+
+@needs_gradio
+def test_the_terminal_shows_a_line_of_what_was_refused_and_nothing_of_who_left(tmp_path):
+    with page_at_work(tmp_path) as page:
+        assert ask(page, "/etc/hostname") == "error"
+        host, port = page.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as visitor:  # who leaves in the middle of an upload
+            head = "POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            visitor.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        assert page.look(PEOPLE)[0] == ""
+        address, *others = (tmp_path / "words.txt").read_text().splitlines()
+    assert address.startswith(page.url)
+    assert [line[:39] for line in others] == ["web_demo.py: a request was refused (Inv"]
 
 
 @needs_gradio

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -132,6 +133,20 @@ def test_a_damaged_video_says_nothing_beside_our_lines(tmp_path, capfd):
                 pass
             video.close()
     assert capfd.readouterr().err == ""
+
+
+def test_a_frame_at_which_opencv_raises_is_a_failure_and_those_behind_it_come(tmp_path):
+    """A frame of 256 MB, as an .avi says that FFmpeg refuses and OpenCV's own reader takes."""
+    path = tmp_path / "v.avi"
+    data = bytearray(Path(write_video(path, 6, codec="MJPG")).read_bytes())
+    frame = [match.start() for match in re.finditer(b"00dc", data) if match.start() > data.index(b"movi")][3]
+    data[frame + 4 : frame + 8] = b"\0\0\0\x10"
+    path.write_bytes(data.replace(b"strf", b"str&"))
+    video = opened(path)
+    assert video.capture.getBackendName() == "CV_MJPEG"
+    frames = list(video.frames())
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 4, 5]
+    assert [words for _, words in video.failures] == ["it cannot be decoded"]
 
 
 def test_list_with_a_missing_name(tmp_path):

@@ -115,6 +115,21 @@ def test_resume_after_a_line_cut_off(pictures, tmp_path, cut):
     assert read_results(folder) == whole
 
 
+@pytest.mark.parametrize("damage", [b"\xff", b"\xed\xa0\x80", b"\r", b"\n", b"\r\n\r\n"], ids=repr)
+@pytest.mark.parametrize("place", ["in a row", "between rows"])
+def test_resume_after_bytes_that_are_no_text(pictures, tmp_path, capsys, damage, place):
+    """The order of the rows is looked at by the reader that has taken them."""
+    assert fake_main(arguments(pictures, tmp_path, ["csv"])) == 0
+    lines = (tmp_path / "r.csv").read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3][:-20] + damage + lines[3][-20:] if place == "in a row" else damage + lines[3]
+    (tmp_path / "r.csv").write_bytes(b"".join(lines))
+    capsys.readouterr()
+    status, said = fake_main([*arguments(pictures, tmp_path, ["csv"]), "--resume"]), capsys.readouterr().err.splitlines()
+    assert (status, len(said)) in ((0, 0), (2, 1))
+    assert status == 0 or "--resume expects results" in said[0]
+    assert b"".join(lines[4:]) in (tmp_path / "r.csv").read_bytes()
+
+
 @pytest.mark.parametrize("name", list(OUTPUTS))
 def test_resume_of_each_output_alone(pictures, tmp_path, name, capsys):
     """The second half only is worked on, and a third run does nothing, also where nobody was found."""
