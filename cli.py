@@ -37,12 +37,12 @@ class Parser(argparse.ArgumentParser):
 
     def _unknown(self) -> str:
         """The options that were given and do not exist, each with the one that it resembles."""
-        known, unknown = [name for name in self._option_string_actions if name.startswith("--")], []
+        known, unknown = [name[2:] for name in self._option_string_actions if name.startswith("--")], []
         for word in self.given[: self.given.index("--") if "--" in self.given else None]:
-            name = word.partition("=")[0]
-            if len(name) > 2 and name.startswith("--") and name not in known:
-                near = get_close_matches(name, known, 1)
-                unknown.append(f"{name}, did you mean {near[0]}?" if near else name)
+            name = word.partition("=")[0].removeprefix("--")
+            if word.startswith("--") and name and name not in known:
+                near = get_close_matches(name, known, 1, cutoff=0.7)
+                unknown.append(f"--{name}, did you mean --{near[0]}?" if near else f"--{name}")
         return "; ".join(unknown)
 
     def error(self, message):

@@ -46,6 +46,8 @@ def split_words(options):
         if not word:
             raise cli.ArgumentTypeError("an empty name: name a network, its weights, or what is read")
         if not (os.path.lexists(word) or word == "-" or word.isdecimal() or any(mark in word for mark in "*?[/\\.:")):
+            if word in names:
+                raise cli.ArgumentTypeError(f"the network is named once, and first: {word} stands behind {options.words[0]}")
             near = get_close_matches(word, names, 1)
             meant = f"did you mean {near[0]}?" if near and word not in ARCHS else f"the networks are {', '.join(names)}"
             what = f"a network for a {ARCHS[word].task}, not for a {options.task}" if word in ARCHS else "no network and no file"

@@ -71,6 +71,14 @@ def test_a_misspelt_option_is_named(module, capsys):
     assert "unrecognized arguments: --verson, did you mean --version?; --nonsense" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--arch", "--net", "--quality"])
+def test_an_option_that_resembles_none(option, capsys):
+    """A wrong guess would mislead."""
+    with pytest.raises(SystemExit):
+        import_module("pose_detector").parser().parse([option, "posenet"])
+    assert f"unrecognized arguments: {option} (" in capsys.readouterr().err
+
+
 def test_words_behind_two_dashes_are_no_options(capsys):
     with pytest.raises(SystemExit):
         import_module("IEbase").parser().parse(["--", "--verson"])

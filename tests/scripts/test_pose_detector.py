@@ -451,9 +451,21 @@ def test_files_and_folders_without_an_option(tmp_path):
         (("elephant", "--img", SCENE), ("'elephant'", "the networks are", "posenet", "lightposenet", "human-pose-estimation-0001")),
         (("lightposenet", "--img", SCENE, "--shrt_side", "3"), ("unrecognized arguments: --shrt_side",)),
         ((SCENE, "--img", SCENE), ("--img", "both name what is read")),
-        (("facenet", "--img", SCENE), ("'facenet'", "no network and no file", "posenet")),
+        (("facenet", "--img", SCENE), ("'facenet'", "a network for a face, not for a pose", "posenet, lightposenet")),
+        (("lightposenet", "posenet", SCENE), ("named once, and first", "posenet stands behind lightposenet")),
+        ((SCENE, "lightposenet"), ("named once, and first", "lightposenet stands behind", SCENE)),
     ],
-    ids=["nothing", "no picture", "unknown network", "far from any network", "misspelt option", "two sources", "no pose network"],
+    ids=[
+        "nothing",
+        "no picture",
+        "unknown network",
+        "far from any network",
+        "misspelt option",
+        "two sources",
+        "no pose network",
+        "two networks",
+        "network last",
+    ],
 )
 def test_bad_arguments_are_refused(tmp_path, arguments, words):
     assert_refused(detect(*arguments, cwd=tmp_path), "pose_detector.py: ", *words, "--help")
