@@ -18,13 +18,13 @@ import cli
 import cli_network
 import cli_streams
 from demo import WholeBodyDetector
-from engines import open_net
+from engines import choose_net, open_net
 from engines.cache import default_cache_dir
 from errors import InputError
 from face_detector import FaceDetector
 from keypoints.image import crop
 from keypoints.whole import Part, person_of_part
-from models import choose, names_of
+from models import names_of
 from pose_detector import PoseDetector
 from streams import pipeline
 
@@ -116,7 +116,7 @@ def parser():
         "--min_face", type=partial(cli.whole_number, least=1), default=48, metavar="PIXELS", help="Look for no smaller faces (default: 48)."
     )
     cli_streams.add_camera_options(p, pose=False)
-    cli_network.add_short_side(p, "With --pose. ", default=256)
+    cli_network.add_short_side(p, "With --pose: ", default=256)
     cli_network.add_engine_options(p)
     return p
 
@@ -124,7 +124,7 @@ def parser():
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
     with pipeline.prepare(*cli_streams.asked(options)) as work:
-        face = FaceDetector(open_net(choose("face", options.weights), options.weights, **engine))
+        face = FaceDetector(open_net(choose_net("face", options.weights), options.weights, **engine))
         face.detect(np.zeros((64, 64, 3), np.uint8))  # it warms up now, not when the first face comes
         if not options.pose:
             return work(CascadeFaceDetector(face, options.min_face))

@@ -13,19 +13,18 @@ import cli_network
 import cli_streams
 from engines import open_net
 from engines.cache import default_cache_dir
-from models import ARCHS, OURS
+from models import names_of
 from pose_detector import PoseDetector
 from streams import pipeline
 
 
 def parser():
     p = cli.Parser(prog="camera_pose_demo.py", description=__doc__)
-    pose_archs = [name for name in OURS if ARCHS[name].task == "pose"]
     p.add_argument(
         "--arch",
-        choices=pose_archs,
+        choices=names_of("pose"),
         default="lightposenet",
-        help="Take this network: posenet is better, lightposenet quicker (default: lightposenet).",
+        help="Take this network; lightposenet is the quickest, the others find more (default: lightposenet).",
     )
     p.add_argument(
         "--weights",

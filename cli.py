@@ -7,6 +7,7 @@ import argparse
 import math
 import sys
 import time
+from difflib import get_close_matches
 
 from entity import COCO_DIR, MAX_SIDE, STRIDE
 from errors import InputError
@@ -30,7 +31,24 @@ class Parser(argparse.ArgumentParser):
         mixed = self.get_default("task") is not None
         return self.parse_intermixed_args(argv) if mixed else self.parse_args(argv)
 
+    def parse_known_args(self, args=None, namespace=None):
+        self.given = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def _unknown(self) -> str:
+        """The options that were given and do not exist, each with the one that it resembles."""
+        known, unknown = [name for name in self._option_string_actions if name.startswith("--")], []
+        for word in self.given[: self.given.index("--") if "--" in self.given else None]:
+            name = word.partition("=")[0]
+            if len(name) > 2 and name.startswith("--") and name not in known:
+                near = get_close_matches(name, known, 1)
+                unknown.append(f"{name}, did you mean {near[0]}?" if near else name)
+        return "; ".join(unknown)
+
     def error(self, message):
+        if "required" in message or message.startswith("unrecognized arguments"):  # argparse looks for what is missing first
+            unknown = self._unknown()
+            message = f"unrecognized arguments: {unknown}" if unknown else message
         let_first_speak()
         self.exit(BAD_INPUT, f"{self.prog}: {message} (--help lists the options)\n")
 
@@ -82,7 +100,7 @@ def _parsed(parser, argv):
 def _told(parser, error) -> int:
     """Say what an OSError is; the exit status. Where files are read and written it is an InputError: what is left is the output, or the machine."""
     if isinstance(error, BrokenPipeError):
-        print(f"{parser.prog}: the work is done, but whoever read its output has gone before the end (broken pipe)", file=sys.stderr)
+        print(f"{parser.prog}: whoever read the output has gone before its end (broken pipe); what was to come is not there", file=sys.stderr)
         return 1
     place = f" ({error.filename})" if error.filename else ""
     print(f"{parser.prog}: {error.strerror or error}{place}; check the disk, and where the output goes", file=sys.stderr)

@@ -35,8 +35,9 @@ def holds_arrays(name) -> bool:
 
 
 def split_words(options):
-    """Raise cli.ArgumentTypeError for a word that is no network, no weights, and nothing that could be read; options.arch, weights, names are set."""
-    from models import choose, names_of
+    """Raise cli.ArgumentTypeError for a word that is no network, no weights, and nothing that could be read; options.arch and weights (None where
+    they are not named: engines.choose_net) and names are set."""
+    from models import ARCHS, names_of
 
     words, names = list(options.words), names_of(options.task)
     arch = words.pop(0) if words and words[0] in names else None
@@ -46,21 +47,22 @@ def split_words(options):
             raise cli.ArgumentTypeError("an empty name: name a network, its weights, or what is read")
         if not (os.path.lexists(word) or word == "-" or word.isdecimal() or any(mark in word for mark in "*?[/\\.:")):
             near = get_close_matches(word, names, 1)
-            meant = f"did you mean {near[0]}?" if near else f"the networks are {', '.join(names)}"
-            raise cli.ArgumentTypeError(f"{word!r} is no network and no file; {meant}")
+            meant = f"did you mean {near[0]}?" if near and word not in ARCHS else f"the networks are {', '.join(names)}"
+            what = f"a network for a {ARCHS[word].task}, not for a {options.task}" if word in ARCHS else "no network and no file"
+            raise cli.ArgumentTypeError(f"{word!r} is {what}; {meant}")
     if words and (options.img is not None or options.input is not None):
         raise cli.ArgumentTypeError(f"{words[0]} and {'--img' if options.img is not None else '--input'} both name what is read; name one of them")
     if not words and options.img is None and options.input is None:
         raise cli.ArgumentTypeError("nothing to read: name a picture, a folder, a video, a camera's number or a URL")
-    options.arch = arch or choose(options.task, weights)
-    options.weights, options.names = weights, words
+    options.arch, options.weights, options.names = arch, weights, words
 
 
 def add_short_side(parser, only="", default=368):
-    """--short_side. only: where it matters, "with --pose"."""
+    """--short_side. only: where it matters, "With --pose: "."""
     kind = partial(cli.whole_number, least=STRIDE, most=MAX_SIDE)
     about = "Shrink or enlarge a picture to this short side before the network sees it. More finds smaller people, less is quicker"
-    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{only}{about} (default: {default}).")
+    about = only + about[0].lower() + about[1:] if only else about
+    parser.add_argument("--short_side", type=kind, default=default, metavar="PIXELS", help=f"{about} (default: {default}).")
 
 
 def add_scales(parser):

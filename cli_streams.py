@@ -115,7 +115,8 @@ def _add_drawing_options(group, pose, live):
     """What a drawn picture looks like."""
     if not live:
         group.add_argument("--no_draw", action="store_true", help="Draw nothing, not even result.png; for those who want only the numbers.")
-    group.add_argument("--labels", action="store_true", help="Write the number and the rank above each person.")
+    about = "Write the number and the rank above each person." if pose else "Write the mean confidence of the points above them."
+    group.add_argument("--labels", action="store_true", help=about)
     backgrounds = ("photo", "black", "blurred")  # keypoints.draw.BACKGROUNDS
     about = "Draw on the photo, on black, or on the blurred photo, where it should not be seen who it is (default: photo)."
     group.add_argument("--background", choices=backgrounds, default="photo", help=about)

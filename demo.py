@@ -16,7 +16,7 @@ import numpy as np
 import cli
 import cli_network
 import cli_streams
-from engines import open_net
+from engines import choose_net, open_net
 from engines.cache import default_cache_dir
 from errors import InputError
 from face_detector import FaceDetector
@@ -24,7 +24,6 @@ from hand_detector import HandDetector
 from keypoints import draw, person
 from keypoints.image import crop
 from keypoints.whole import PARTS, Part, persons_of
-from models import choose
 from pose_detector import PoseDetector
 from streams import pipeline
 
@@ -179,13 +178,14 @@ def part_network(options, part):
     named, left_out = getattr(options, f"{part}_weights"), getattr(options, f"no_{part}s")
     if named and left_out:
         raise InputError(f"--no_{part}s leaves out what --{part}_weights asks for; name one of them")
-    return None if left_out else (choose(part, named), named)
+    return None if left_out else (choose_net(part, named), named)
 
 
 def detect(options):
     engine = {"cache_dir": default_cache_dir(), **cli_network.engine_options(options)}
     with pipeline.prepare(*cli_streams.asked(options)) as work:
-        pose = PoseDetector(open_net(options.arch, options.weights, **engine), short_side=options.short_side, again=options.scales == "auto")
+        arch = options.arch or choose_net("pose", options.weights)
+        pose = PoseDetector(open_net(arch, options.weights, **engine), short_side=options.short_side, again=options.scales == "auto")
         networks = {part: part_network(options, part) for part in ("face", "hand")}
         face = FaceDetector(open_net(*networks["face"], **engine)) if networks["face"] else None
         hand = HandDetector(open_net(*networks["hand"], **engine)) if networks["hand"] else None

@@ -4,7 +4,7 @@ python evaluate_coco_pose.py lightposenet --coco_dir coco --limit 200 --report r
 python evaluate_coco_pose.py posenet models/coco_posenet.npz --coco_dir coco --preset precise_flip --out detections.json --json evaluation.json
 python evaluate_coco_pose.py human-pose-estimation-0001 models/human-pose-estimation-0001.xml --coco_dir coco --precision f32
 
-Presets: single (short side 368), precise (four scales), flip (short side 368 and the mirror image), precise_flip (both).
+Presets: single (short side 368, as pose_detector.py looks), precise (four scales), flip (short side 368 and the mirror image), precise_flip (both).
 The AP is over exactly the pictures that were looked at; with --limit N these are N pictures, evenly spread over the split.
 Interrupting ends the work with nothing written: files are written whole, at the end.
 """
@@ -58,7 +58,8 @@ def parser():
         "--preset",
         choices=tuple(PRESETS),
         default="single",
-        help="Take these scales: single is one, precise four, and flip adds the mirror image; each finds more and takes longer (default: single).",
+        help="Take these scales: single is one, with a second look as pose_detector.py has it, precise four, and flip adds the mirror image; "
+        "each finds more and takes longer (default: single).",
     )
     p.add_argument(
         "--scales",
@@ -109,6 +110,7 @@ def describe(options, detector, n_images, n_total) -> dict:
         "precision": "f32" if engine["engine"] == "chainer" else detector.net.precision or "the device's choice",
         "short_side": options.short_side,
         "scales": list(detector.scales) if detector.scales else [1],
+        "second_look": detector.again,
         "flip": detector.flip,
         "split": f"{options.split}{COCO_YEAR}",
         "images": n_images,
@@ -158,7 +160,7 @@ def evaluate(options):
         detector = open_detector(options)
         if options.limit is not None and options.limit > len(images) and (mates is None or mates.first):
             print(f"--limit {options.limit}: there are only {len(images)} images; all of them are used", file=sys.stderr)
-        found, seconds = detect_all(detector, images, folder, mates)
+        found, seconds = detect_all(detector, images, folder, mates, sorted(vars(options).items()))
     if found is None:
         return
     entries = coco_entries(found)

@@ -148,6 +148,8 @@ def check_distinct(inputs, outputs):
         if not path:
             continue
         place = real_place(path)
+        if place in taken and path == STDOUT:
+            raise InputError(f"--{name} -: stdout takes one of the results, and --{taken[place]} goes there already; name a file")
         if place in taken:
             raise InputError(f"--{name} {path}: this file is in use already ({taken[place]}); choose another name")
         taken[place] = name

@@ -11,7 +11,7 @@ import sys
 import cli
 import cli_network
 import cli_streams
-from engines import open_net
+from engines import choose_net, open_net
 from engines.cache import default_cache_dir
 from keypoints import draw
 from keypoints.points import PointDetector
@@ -62,7 +62,8 @@ def parser():
 def detect(options):
     engine = cli_network.engine_options(options)
     with pipeline.prepare(*cli_streams.asked(options)) as work:
-        return work(HandDetector(open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
+        arch = options.arch or choose_net("hand", options.weights)
+        return work(HandDetector(open_net(arch, options.weights, cache_dir=default_cache_dir(), **engine), hand=options.hand))
 
 
 def main(argv=None) -> int:

@@ -56,7 +56,7 @@ def remove_leftovers(folder):
     """Remove the part files that processes of this machine which were killed have left in a folder."""
     for part in Path(folder).glob(".*.part*"):
         match = re.fullmatch(r"\..*\.([0-9a-f]{8})\.(\d+)\.[0-9a-f]{16}\.part(\.\w+)?", part.name)
-        if match and match[1] == machine() and not _is_running(int(match[2])):
+        if match and match[1] == machine() and not is_running(int(match[2])):
             with contextlib.suppress(OSError):
                 shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
 
@@ -73,7 +73,7 @@ def remove_folders(kind):
     for folder in Path(tempfile.gettempdir()).glob(f"{kind}_{machine()}_*_*"):
         match = re.fullmatch(r"\w+?_[0-9a-f]{8}_(\d+)_\w+", folder.name)
         with contextlib.suppress(OSError):
-            if match and not _is_running(int(match[1])) and folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
+            if match and not is_running(int(match[1])) and folder.lstat().st_uid == os.getuid() and not folder.is_symlink():
                 shutil.rmtree(folder)
 
 
@@ -82,7 +82,7 @@ def folder_prefix(kind) -> str:
     return f"{kind}_{machine()}_{os.getpid()}_"
 
 
-def _is_running(process) -> bool:
+def is_running(process) -> bool:
     if os.name != "posix":  # elsewhere, asking would end it
         return True
     try:

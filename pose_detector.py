@@ -17,11 +17,11 @@ import numpy as np
 import cli
 import cli_network
 import cli_streams
-from engines import open_net
+from engines import choose_net, open_net
 from engines.cache import default_cache_dir
 from entity import STRIDE, Decoding
 from keypoints import draw
-from keypoints.image import check_maps, check_net, fit_size, normalise, pad_to_stride, raise_to_stride, resize
+from keypoints.image import check_maps, check_net, check_picture, fit_size, normalise, pad_to_stride, raise_to_stride, resize
 from keypoints.mirror import mirror_maps
 from keypoints.paf import People, decode
 from keypoints.peaks import resampling_matrix
@@ -103,6 +103,7 @@ class PoseDetector:
 
     def detect(self, image) -> People:
         """As __call__, with each joint's confidence."""
+        check_picture(image)
         begin = time.perf_counter()
         pafs, heatmaps, scale_xy = self.network_maps(image)
         middle = time.perf_counter()
@@ -120,11 +121,17 @@ class PoseDetector:
             with closing(ahead(image for image in images)) as images:
                 yield from ((image, self.detect(image)) for image in images)
             return
-        inputs = (Look(image, self._input(resize(image, self._net_wh(image))), self._net_wh(image)) for image in images)
+        inputs = (self._look(image) for image in images)
         with closing(ahead(inputs)) as inputs:
             for look in self._in_order(inputs):
                 self.heatmaps, self.covered_wh = look.seen
                 yield look.image, look.people
+
+    def _look(self, image) -> Look:
+        """The first one at a picture."""
+        check_picture(image)
+        net_wh = self._net_wh(image)
+        return Look(image, self._input(resize(image, net_wh)), net_wh)
 
     def _in_order(self, looks):
         """Yield the looks with the people in them, in order, after second ones where these are worth it: all go through the network in one row."""
@@ -258,7 +265,8 @@ def parser():
 def detect(options):
     engine = cli_network.engine_options(options)
     with pipeline.prepare(*cli_streams.asked(options)) as work:
-        net = open_net(options.arch, options.weights, cache_dir=default_cache_dir(), **engine)
+        arch = options.arch or choose_net("pose", options.weights)
+        net = open_net(arch, options.weights, cache_dir=default_cache_dir(), **engine)
         return work(PoseDetector(net, precise=options.precise, short_side=options.short_side, flip=options.flip, again=options.scales == "auto"))
 
 

@@ -33,7 +33,7 @@ def parser():
     p.add_argument(
         "--flip", action="store_true", help="For poses: average the picture and its mirror image, which takes twice the work and finds more."
     )
-    cli_network.add_short_side(p, "For poses. ")
+    cli_network.add_short_side(p, "For poses: ")
     cli_network.add_scales(p)
     p.add_argument("--hand", choices=["left", "right"], default="right", help="For a hand: say which one the picture shows (default: right).")
     p.add_argument(

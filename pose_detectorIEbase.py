@@ -179,7 +179,7 @@ def parser():
     p.add_argument("--xml", nargs="+", default=[], metavar="XML", help="Compare these files of OpenVINO too, for example one in INT8.")
     p.add_argument("--out", default="difference.png", metavar="PICTURE", help="Draw the differences into this picture (default: difference.png).")
     p.add_argument("--json", metavar="FILE", help="Write the numbers too.")
-    cli_network.add_short_side(p, "For poses. ")
+    cli_network.add_short_side(p, "For poses: ")
     p.add_argument("--hand", choices=["left", "right"], default="right", help="For a hand: say which one the picture shows (default: right).")
     p.add_argument("--device", help="Run on this device of OpenVINO; IEbase.py lists those of the machine (default: CPU).")
     return p

@@ -36,14 +36,18 @@ def make_scene(portraits=PORTRAITS):
     return scene
 
 
-def main() -> int:
+def main(argv=()) -> int:
+    if argv:  # --help, or a name: nothing is to be named
+        print(__doc__.strip(), file=sys.stdout if argv[0] in ("-h", "--help") else sys.stderr)
+        return 0 if argv[0] in ("-h", "--help") else 2
     astronaut = cv2.imread(str(DATA / "astronaut.png"))
     left, top, right, bottom = FACE_BOX
     cv2.imwrite(str(DATA / "person.png"), astronaut)
     cv2.imwrite(str(DATA / "face.png"), astronaut[top:bottom, left:right])
     cv2.imwrite(str(DATA / "people.png"), make_scene())
+    print(f"written: {DATA / 'person.png'}, {DATA / 'face.png'}, {DATA / 'people.png'}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

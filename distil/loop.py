@@ -1,7 +1,7 @@
 """The loop that trains a student: bf16 where the processor has it, the rate along a cosine, an average of the weights, a state that is not lost.
 
-Sources: AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019; the cosine: the same, "SGDR", ICLR 2017; the average:
-Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
+Sources: Muon, for the inner convolutions: distil/muon.py; AdamW, for the rest: Loshchilov and Hutter, "Decoupled Weight Decay Regularization",
+ICLR 2019; the cosine: the same, "SGDR", ICLR 2017; the average: Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging", 1992.
 """
 
 import copy
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from distil.muon import Muon
 from errors import InputError
 from files import atomic_file, open_binary
 from streams.threads import undivided
@@ -81,17 +82,27 @@ def load(module, values, path):
         raise InputError(f"state {path}: its numbers are not those of the network that it names; name another one") from None
 
 
+def check_sizes(optimiser, path):
+    """Raise InputError, naming path, where an optimiser that was loaded keeps arrays of other shapes than its parameters'."""
+    kept = ((p, value) for p, values in optimiser.state.items() for name, value in values.items() if name != "step")
+    if not all(torch.is_tensor(value) and value.shape == p.shape for p, value in kept):
+        raise InputError(f"state {path}: its optimiser is not that of the network that it names; name another one")
+
+
 class Trainer:
-    """A student, the average of its weights, and its optimiser; run() trains them and writes the state."""
+    """A student, the average of its weights, and its optimisers; run() trains them and writes the state."""
 
     def __init__(self, student, path, facts, schedule, device):
         """path: of the state; facts: what it says of the network ({name: plain value}), for who goes on with it and for export."""
         self.path, self.facts, self.schedule, self.device = Path(path), facts, schedule, device
         self.student = student.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(False)
-        matrices, vectors = ([p for p in student.parameters() if (p.ndim > 1) == is_matrix] for is_matrix in (True, False))
-        groups = [{"params": matrices, "weight_decay": DECAY}, {"params": vectors, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=schedule.rate, fused=True)
+        inner = [student.convolutions[name].weight for name in student.norms]
+        known = {id(p) for p in inner}
+        others = [p for p in student.parameters() if id(p) not in known]
+        groups = [{"params": [p for p in others if p.ndim > 1], "weight_decay": DECAY}, {"params": [p for p in others if p.ndim == 1]}]
+        self.optimiser = torch.optim.AdamW(groups, lr=schedule.rate, weight_decay=0.0, fused=True)
+        self.muon = Muon(inner, schedule.rate, DECAY)
         self.iteration, self.first, self.before = 0, 0, 0.0
         self.begin = time.monotonic()
 
@@ -99,7 +110,10 @@ class Trainer:
         """Take up what read_state read. Raises InputError where it is of another network."""
         load(self.student, state["student"], self.path)
         load(self.average, state["average"], self.path)
-        load(self.optimiser, state["optimiser"], self.path)
+        if "muon" in state:  # else it is of an older version, which had AdamW for all weights: both begin anew
+            for optimiser, values in ((self.optimiser, state["optimiser"]), (self.muon, state["muon"])):
+                load(optimiser, values, self.path)
+                check_sizes(optimiser, self.path)
         self.iteration = self.first = state["iteration"]
         self.before = state["minutes"]
 
@@ -142,14 +156,15 @@ class Trainer:
 
     def _step(self, loss):
         rate = self.schedule.rate_at(self._minutes() / self.schedule.total, self.iteration - self.first)
-        for group in self.optimiser.param_groups:
+        for group in (*self.optimiser.param_groups, *self.muon.param_groups):
             group["lr"] = rate
-        self.optimiser.zero_grad()
+        self.student.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.student.parameters(), CLIP)
         if not torch.isfinite(norm):
             raise InputError(f"the training diverged at iteration {self.iteration}; begin again, or go on from what was saved, with a lower --rate")
         self.optimiser.step()
+        self.muon.step()
         self.iteration += 1
         keep = min(KEEP, self.iteration / (self.iteration + 10))
         with torch.no_grad():
@@ -165,7 +180,7 @@ class Trainer:
         return self.iteration, now
 
     def save(self):
-        modules = {name: getattr(self, name).state_dict() for name in ("student", "average", "optimiser")}
+        modules = {name: getattr(self, name).state_dict() for name in ("student", "average", "optimiser", "muon")}
         state = {"facts": self.facts, **modules, "minutes": self._minutes(), "iteration": self.iteration}
         with undivided(), atomic_file(self.path) as part:
             torch.save(state, part)

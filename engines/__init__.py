@@ -11,9 +11,10 @@ from pathlib import Path
 from engines import memory
 from engines.processor import processor
 from errors import InputError
-from models import ARCHS, FETCH, FETCH_LIGHT, other_shapes, shapes_of
+from models import ARCHS, FETCH, FETCH_LIGHT, choose, other_shapes, shapes_of
 from models.weights import read_weights
 
+OPENVINO_FILES = (".xml", ".onnx", ".pb")
 GAINING = {"avx512_vnni", "avx_vnni", "amx_int8"}  # instruction sets with which INT8 is quicker than bf16 and f32
 
 
@@ -21,6 +22,18 @@ def takes_quantised(row, device, precision) -> bool:
     """Whether a row's INT8 file runs where no weights are named: when it is asked for, or nothing is and this CPU gains from it."""
     gains = precision is None and device in (None, "CPU") and not GAINING.isdisjoint(processor()[1])
     return row.quantised is not None and (precision == "int8" or gains)
+
+
+def choose_net(task, weights=None) -> str:
+    """The name of the network for a task ("pose", "face" or "hand") where none is named: the one that the weights hold, or the best one whose
+    weights are at hand. Raises InputError for a file of OpenVINO that holds none for the task, or does not say which.
+    """
+    if weights is None or Path(weights).suffix.lower() not in OPENVINO_FILES:
+        return choose(task, weights)
+    from engines.openvino_ir import name_in
+
+    memory.reserve(memory.of_network(weights), str(weights))
+    return name_in(weights, task)
 
 
 def open_net(
@@ -46,7 +59,7 @@ def open_net(
     weights = row.at_hand if weights is None else weights
     if weights is None:
         raise InputError(f"{arch} needs weights, which do not ship with the project: name the file; {FETCH.get(arch, FETCH_LIGHT)}")
-    from_npz = Path(weights).suffix.lower() not in (".xml", ".onnx", ".pb")
+    from_npz = Path(weights).suffix.lower() not in OPENVINO_FILES
     if from_npz and bin is not None:
         raise InputError(f"{bin}: a .bin belongs to an .xml, got {weights}; name the .xml")
     if from_npz and row.table is None:

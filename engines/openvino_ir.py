@@ -10,7 +10,7 @@ from engines.openvino_net import build_model
 from entity import STRIDE
 from errors import InputError
 from files import open_binary, read_bytes
-from models import ARCHS, recognise
+from models import ARCHS, names_of, recognise
 from models.layers import INPUT, Output
 from silence import quiet
 
@@ -106,13 +106,33 @@ def _understand(arch, row, path, model):
     return model, outputs, row._replace(**{key: _number(facts, f"input_{key}", getattr(row, key), path) for key in ("scale", "offset")})
 
 
+def name_in(path, task) -> str:
+    """The network of ARCHS for a task ("pose", "face" or "hand") that a file holds: what it states, or is recognised as. Raises InputError."""
+    model, names = load_file(path), names_of(task)
+    try:
+        stated = _facts(model).get("arch")
+    except UnicodeError:
+        stated = None  # read_model says that it is damaged
+    known = (stated,) if stated else recognise(task, path, _output_names(model))
+    if not known:
+        raise InputError(f"network {path}: it does not say which network it is; name one before it: {', '.join(names)}")
+    if known[0] not in names:
+        raise InputError(f"network {path}: this is {known[0]}, expected one of {', '.join(names)}; name another file")
+    return known[0]
+
+
 def check_recognised(arch, model, path):
     """Raise InputError for the model of a file that does not say what it is, has maps of the right number of channels, and is recognised as
     another network than `arch`: it would find nobody, for pictures are fed to it otherwise.
     """
-    known = () if _facts(model) else recognise(ARCHS[arch].task, path, {name for port in model.outputs for name in port.names})
+    known = () if _facts(model) else recognise(ARCHS[arch].task, path, _output_names(model))
     if known and arch not in known:
         raise InputError(f"network {path}: this is {' or '.join(known)}, expected {arch}; name that network, or another file")
+
+
+def _output_names(model) -> set:
+    """Of a model; TensorFlow's without the number of the tensor, as in "name:0"."""
+    return {name.removesuffix(":0") for port in model.outputs for name in port.names}
 
 
 def _number(facts, key, default, path) -> float:

@@ -92,7 +92,7 @@ class OpenVinoNet:
         self.cache_dir = cache_dir
         self.model = model
         self.any_shape = device == "CPU"  # one compiled model takes all shapes
-        self.checked = set()  # shapes that the network can take
+        self.is_checked = False  # whether it takes pictures of any size, or the one that came first
         self.compiled = OrderedDict()  # shape (or ANY), changes to the configuration -> ov.CompiledModel and its request
         alone = device != "CPU" or threads is not None or streams is not None or hint != "latency"
         self.beside = () if alone else (("INFERENCE_NUM_THREADS", max(1, n_cores() - 1)),)  # changes for who works beside the network
@@ -104,7 +104,7 @@ class OpenVinoNet:
         _, request = self._compile(x.shape)
         try:
             request.start_async([x], share_inputs=True)
-            return self._answer(request)
+            return self._answer(request, x.shape)
         except BaseException:
             self._give_up([(request, x)])
             raise
@@ -121,8 +121,8 @@ class OpenVinoNet:
         idle, waiting, known = [], deque(), None
 
         def finished():
-            thing, _, request = waiting[0]
-            answer = self._answer(request)
+            thing, x, request = waiting[0]
+            answer = self._answer(request, x.shape)
             waiting.popleft()
             idle.append(request)
             return thing, answer
@@ -155,23 +155,34 @@ class OpenVinoNet:
     def _requests(self, compiled):
         return [compiled.create_infer_request() for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS") + 1)]
 
-    def _answer(self, request) -> tuple:
-        """Wait for the request, and copy what it answers."""
-        wait(request)
+    def _answer(self, request, shape) -> tuple:
+        """Wait for the request, whose x has this shape, and copy what it answers."""
+        try:
+            wait(request)
+        except RuntimeError:
+            self._check(shape)
+            raise
         arrays = {name: np.array(request.get_tensor(output).data) for output in request.model_outputs for name in output.names}
+        if any(tuple(cells * STRIDE for cells in arrays[output.layer].shape[2:]) != tuple(shape[2:]) for output in self.outputs):
+            self._check(shape)
         return tuple(arrays[layer][:, start:stop] for layer, start, stop in self.outputs)
 
     def _compile(self, shape, changes=None):
         """(ov.CompiledModel, its request) for x of a shape. changes: to the configuration; None: whichever is there already."""
-        if shape not in self.checked:
+        if not self.is_checked:
             self._check(shape)
+            self.is_checked = True
         known = next((key for key in self.compiled if key[0] == (ANY if self.any_shape else shape) and changes in (None, key[1])), None)
         key = known or (ANY if self.any_shape else shape, changes or ())
         pair = self.compiled.pop(key, None)
         if pair is None:
             begin = time.perf_counter()
             model = self.model.clone()
-            model.reshape(list(key[0]))
+            try:
+                model.reshape(list(key[0]))
+            except RuntimeError:
+                self._check(shape)
+                raise
             compiled = self._compile_or_recall(model, self.config | dict(key[1]))
             pair = compiled, compiled.create_infer_request()
             self.n_compiled += 1
@@ -188,7 +199,8 @@ class OpenVinoNet:
             return compile_model(self.core, model, self.device, config | ({"CACHE_DIR": place} if place else {}))
 
     def _check(self, shape):
-        """Raise InputError for a shape that the network cannot take, or answers otherwise than with a cell for each 8x8 pixels."""
+        """Raise InputError for a shape that the network cannot take, or answers otherwise than with a cell for each 8x8 pixels. It takes 10 ms:
+        later shapes are looked at only where something is wrong."""
         model = self.model.clone()
         try:
             model.reshape(list(shape))
@@ -200,7 +212,6 @@ class OpenVinoNet:
             if (height * STRIDE, width * STRIDE) != tuple(shape[2:]):
                 got = f"maps of {width}x{height} for {shape[3]}x{shape[2]} pixels"
                 raise InputError(f"this network answers {got}, expected a cell for each {STRIDE}x{STRIDE}; name another one")
-        self.checked.add(shape)
 
 
 def n_cores() -> int:

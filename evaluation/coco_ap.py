@@ -5,6 +5,7 @@ Source: COCO's keypoint evaluation, https://cocodataset.org/#keypoints-eval
 
 import contextlib
 import io
+import sys
 import time
 from collections import deque
 from pathlib import Path
@@ -19,6 +20,7 @@ from keypoints.whole import persons_of
 from streams.formats import to_coco
 from streams.picture import read_image
 from streams.threads import read_ahead
+from streams.together import words_of_lost
 
 PERSON = 1  # COCO's category
 FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")  # in pycocotools' order
@@ -90,32 +92,39 @@ def choose(dataset, limit=None) -> dict:
     return {"images": images, "annotations": people}
 
 
-def detect_all(detector, images, folder, mates=None) -> tuple:
+def detect_all(detector, images, folder, mates=None, options=()) -> tuple:
     """{image id: People} of the images (COCO's entries), read from the folder; and the seconds for one, without preparing the network.
 
     They are looked at in the order of their sizes, for a network is prepared for each size anew. mates: a streams.shared.Crew that shares them out;
-    all but the first of them answer (None, None).
+    all but the first of them answer (None, None). options: what they must all have alike.
     """
     ordered = sorted(images, key=lambda image: (image["width"], image["height"]))
     prepared, found, coming = detector.net.compile_seconds, {}, deque()
+    names = [image["file_name"] for image in ordered]
     bar = tqdm(total=len(images), unit="image", leave=False, disable=True if mates and not mates.first else None)
 
     def show(totals):
         bar.update(totals["done"] - bar.n)
 
+    def on_signal(lost):
+        if lost:
+            bar.write(f"{mates.prog}: another process has ended, and nothing is kept{words_of_lost(lost, names)}", file=sys.stderr)
+
     def read():
         for number in range(len(ordered)) if mates is None else mates.tasks():
-            coming.append(ordered[number])
-            yield read_image(Path(folder) / ordered[number]["file_name"], turn=False)
+            coming.append(number)
+            yield read_image(Path(folder) / names[number], turn=False)
 
     with bar:
         if mates is not None:
-            mates.start(lambda: list(range(len(ordered))), show)
+            asked = {"options": options, "pictures": names}
+            mates.start(asked, lambda: list(range(len(ordered))), show, on_signal)
         begin = time.perf_counter()
         with contextlib.closing(detector.stream(read(), read_ahead)) as answers:
             for _, people in answers:
-                found[coming.popleft()["id"]] = people
-                show({"done": len(found)}) if mates is None else mates.progress(done=len(found))
+                number = coming.popleft()
+                found[ordered[number]["id"]] = people
+                show({"done": len(found)}) if mates is None else mates.progress(number, done=len(found))
         reports = [found] if mates is None else mates.finish(found)
     if reports is None:
         return None, None

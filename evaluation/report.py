@@ -56,7 +56,7 @@ def make(folder, document, pictures, comparisons) -> dict:
     files |= {CHART: keypoint_chart(document["keypoints"]), CURVES: precision_chart(document["curves"])}
     files[PAGE] = make_page(document, captions).encode()
     try:
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--report {folder}: cannot be made ({error.strerror}); choose another name") from None
     return {folder / name: data for name, data in files.items()}
@@ -73,7 +73,8 @@ def remove_older(folder, files):
 def describe(document) -> str:
     """Two lines: what was run, and how long it took."""
     run = document["run"]
-    scales = "one scale" if run["scales"] == [1] else f"scales {', '.join(f'{value:g}' for value in run['scales'])}"
+    again = " with a second look" if run["second_look"] else ""
+    scales = f"one scale{again}" if run["scales"] == [1] else f"scales {', '.join(f'{value:g}' for value in run['scales'])}"
     return (
         f"{run['arch']} ({run['weights']}), {run['engine']} on {run['device']}, precision: {run['precision']}; "
         f"short side {run['short_side']}, {scales}, {'with' if run['flip'] else 'without'} flip\n"

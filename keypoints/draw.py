@@ -150,13 +150,13 @@ def draw_hand(image, keypoints):
 
 def _draw_pose(canvas, pose):
     width = line_width(pose, (canvas.shape[1], canvas.shape[0]))
+    places, found = _fixed(pose), (pose[:, 2] > 0).tolist()
     for limb, (a, b) in enumerate(LIMBS):
-        if limb not in EAR_LIMBS and pose[a, 2] > 0 and pose[b, 2] > 0:
-            cv2.line(canvas, _fixed(pose[a]), _fixed(pose[b]), LIMB_COLORS[limb], width, cv2.LINE_AA, SHIFT)
+        if limb not in EAR_LIMBS and found[a] and found[b]:
+            cv2.line(canvas, places[a], places[b], LIMB_COLORS[limb], width, cv2.LINE_AA, SHIFT)
     radius = round(max(1.5, 0.85 * width) * (1 << SHIFT))
-    for joint, point in enumerate(pose):
-        if point[2] > 0:
-            cv2.circle(canvas, _fixed(point), radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
+    for joint in itertools.compress(range(len(places)), found):
+        cv2.circle(canvas, places[joint], radius, JOINT_COLORS[joint], cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
 def _draw_points(canvas, keypoints, lines, box=None):
@@ -166,14 +166,15 @@ def _draw_points(canvas, keypoints, lines, box=None):
         return
     extent = np.ptp(keypoints[found, :2], axis=0).max()
     width = max(1, round(min(min(canvas.shape[:2]) / 110, extent / 80)))
+    places = _fixed(keypoints)
     for indices, color in lines:
         for a, b in itertools.pairwise(indices):
             if found[a] and found[b]:
-                cv2.line(canvas, _fixed(keypoints[a]), _fixed(keypoints[b]), color, width, cv2.LINE_AA, SHIFT)
+                cv2.line(canvas, places[a], places[b], color, width, cv2.LINE_AA, SHIFT)
     colors = dict.fromkeys(range(len(keypoints)), FACE_COLOR) | {int(i): color for indices, color in lines for i in indices}
     smallest = 1.5 if box is None else 1.0
     for index in np.flatnonzero(found):
-        cv2.circle(canvas, _fixed(keypoints[index]), round(max(smallest, width) * (1 << SHIFT)), colors[int(index)], cv2.FILLED, cv2.LINE_AA, SHIFT)
+        cv2.circle(canvas, places[index], round(max(smallest, width) * (1 << SHIFT)), colors[int(index)], cv2.FILLED, cv2.LINE_AA, SHIFT)
 
 
 def _draw_box(canvas, box):
@@ -199,5 +200,6 @@ def _draw_text(canvas, text, x, y, share, color):
     cv2.putText(canvas, text, (x, y), FONT, scale, color, thick, cv2.LINE_AA)
 
 
-def _fixed(point):
-    return tuple(round(float(value) * (1 << SHIFT)) for value in point[:2])
+def _fixed(points):
+    """points (P, 3): x, y, confidence -> [(x, y), ...], whole numbers of 1/2**SHIFT pixels, as OpenCV wants them; 0 where missing."""
+    return list(map(tuple, np.rint(np.nan_to_num(points[:, :2]) * (1 << SHIFT)).astype(int).tolist()))

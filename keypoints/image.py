@@ -78,6 +78,15 @@ def check_net(net, detector):
         raise InputError(f"{detector} expects a network, for example engines.open_net(...), got {net!r}; open one first")
 
 
+def check_picture(image):
+    """Raise InputError for what is no picture (H, W, 3) uint8: None, which cv2.imread answers for a file that it cannot read, a grey one, ..."""
+    if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8 and image.size:
+        return
+    got = f"{image.shape} {image.dtype}" if isinstance(image, np.ndarray) else f"{image!r:.60}"
+    cure = "cv2.imread answers None for a file that is missing or no picture" if image is None else "cv2.imread gives such pictures"
+    raise InputError(f"expected a picture, an array (H, W, 3) uint8 BGR, got {got}; {cure}")
+
+
 def check_maps(*maps):
     """Raise InputError if a network answered numbers that are none."""
     with np.errstate(all="ignore"):

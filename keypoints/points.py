@@ -6,7 +6,7 @@ from contextlib import closing
 import numpy as np
 
 from entity import FACE_PEAK_THRESH
-from keypoints.image import check_maps, check_net, normalise, resize
+from keypoints.image import check_maps, check_net, check_picture, normalise, resize
 from keypoints.peaks import find_maxima, locate_peaks
 
 INPUT_SIZE = 368  # pixels: the side of the input of a network that has no row; a crop is stretched to it
@@ -56,6 +56,8 @@ class PointDetector:
         crops: pictures (H, W, 3) uint8 BGR of any sizes. mirrored: per crop whether the network sees its mirror image.
         Returns per crop (points, 3) float64: x, y, confidence in pixels of the crop; NaN for a point that was not found.
         """
+        for picture in crops:
+            check_picture(picture)
         results, self.seconds = [], {"network": 0.0, "decode": 0.0}
         for begin in range(0, len(crops), MAX_BATCH):
             part = list(zip(crops[begin : begin + MAX_BATCH], mirrored[begin : begin + MAX_BATCH], strict=True))

@@ -87,7 +87,7 @@ def names_of(task) -> tuple:
 
 def choose(task, weights=None) -> str:
     """The name of the network for a task where none is named: the best one whose weights are at hand. Where only weights are named, the one whose
-    layers an .npz has; of other files the first one of the task that comes as such a file.
+    layers an .npz has (engines.choose_net knows other files too); of what is no .npz the task's first one, and opening it says what is wrong.
     """
     if weights is None:
         return next(name for name in PREFERRED[task] if ARCHS[name].at_hand)

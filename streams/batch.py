@@ -21,7 +21,7 @@ from streams.loop import new_counts, progress_bar, work
 from streams.selection import chosen
 from streams.summary import report_failures, report_left_out, say_done
 from streams.threads import opencv_on_one_thread
-from streams.together import say_ended
+from streams.together import asked_of_all, say_ended
 from streams.video import CODECS, check_video_path, note_on
 from streams.wanted import FOLDERS, OUTPUTS, check_detector
 
@@ -65,7 +65,7 @@ def places_of(wanted, path, stem) -> dict:
 def work_on_videos(videos, wanted, choice, mates, detector) -> int:
     """As streams.pipeline.work_on_frames, for videos one after another; with mates (streams.shared.Crew) each video by one of them."""
     check_detector(wanted, detector)
-    counts, begin, skipped = new_counts() | {"done": 0, "videos": 0}, time.perf_counter(), 0
+    counts, begin, skipped, last = new_counts() | {"done": 0, "videos": 0}, time.perf_counter(), 0, None
     n_processes = 1 if mates is None else mates.count
 
     def list_numbers() -> list:
@@ -87,23 +87,23 @@ def work_on_videos(videos, wanted, choice, mates, detector) -> int:
         bar.set_postfix_str(f"{totals['frames']} frames", refresh=False)
         bar.update(skipped + totals["done"] - bar.n)
 
-    def on_frame():
+    def on_frame(_=None):
         if mates is None:
             show(counts)
         else:
-            mates.progress(**counts)
+            mates.progress(last, **counts)
 
-    def on_signal():
+    def on_signal(lost=()):
         done = skipped + (counts if mates is None else mates.totals)["done"]
-        say_ended(wanted, f"{done} of {len(videos)} videos", n_processes)
+        say_ended(wanted, f"{done} of {len(videos)} videos", n_processes, lost, videos.paths)
 
     try:
         with progress_bar(len(videos), "video", disable=wanted.verbose or (mates is not None and not mates.first)) as bar:
             if mates is not None:
-                mates.start(list_numbers, show, on_signal)
+                mates.start(asked_of_all(wanted, videos, detector), list_numbers, show, on_signal)
             for number in list_numbers() if mates is None else mates.tasks():
                 work_on_video(videos, number, wanted, choice, detector, counts, bar, on_frame)
-                counts["done"] += 1
+                counts["done"], last = counts["done"] + 1, number
                 on_frame()
             reports = [videos.failures] if mates is None else mates.finish(videos.failures)
             if reports is None:

@@ -97,8 +97,9 @@ class Video:
 
     live, is_video = False, True
 
-    def __init__(self, path):
-        """path: of a file, or the URL of one. Raises InputError if it cannot be read, or has no frame."""
+    def __init__(self, path, others=""):
+        """path: of a file, or the URL of one. others: what else it might have been, for the message. Raises InputError if it cannot be read, or has
+        no frame."""
         if not is_url(path):
             with open_binary(path, "video") as file:
                 if not file.read(1):
@@ -107,7 +108,7 @@ class Video:
         self.reading = threading.Lock()
         self.capture, image = with_first(open_capture, self.path)
         if image is None:
-            raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...), got something else (a list?), or a damaged one; convert it")
+            raise InputError(f"video {path}: expected a video (.mp4, .avi, .mov, ...){others}, got something else, or a damaged one; convert it")
         self.first = image
         self.size_wh = image.shape[1], image.shape[0]
         rate = self.capture.get(cv2.CAP_PROP_FPS)
@@ -166,7 +167,7 @@ def open_video(path):
         from streams.animation import Animation  # which needs a Frame
 
         return Animation(path)
-    return Video(path)
+    return Video(path, "" if path.suffix.lower() in VIDEOS else ", a picture, or a list of pictures (.txt)")
 
 
 def is_live(names) -> bool:
@@ -205,6 +206,8 @@ def open_frames(names, recursive=False, without=None):
                 why = _why_left_out(path) if in_folder else None
                 (left_out if why else paths).setdefault(path, why or base)
                 places.setdefault(path, base)
+    if len(paths) == 1 and (path := next(iter(paths))).suffix.lower() in UNREAD and not _is_picture(path):
+        raise InputError(f"picture {path}: {_why_left_out(path)}")
     if len(paths) == 1 and not left_out and (is_video(*paths) or is_animated(*paths)):
         return open_video(*paths)
     if all(map(_is_named_video, paths)):  # or none at all: then those of a folder count too

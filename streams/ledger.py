@@ -1,6 +1,6 @@
 """Who works on what: tasks are given out as processes become free. No process and no message is known here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ASK_EVERY = 1.0  # seconds: a process is given about as much as it does in this time, so that a thousand of them ask a thousand times a second
 
@@ -13,6 +13,7 @@ class Account:
     size: int = 1  # tasks that it is given at once
     at: float = 0.0  # seconds: when it was given the last ones,
     done_then: int = 0  # and what it had reported
+    in_hand: list = field(default_factory=list)  # tasks that it was given, in order, without those that it is known to have done
 
 
 class Ledger:
@@ -33,9 +34,12 @@ class Ledger:
         """Tasks that were reported."""
         return sum(account.done for account in self.accounts)
 
-    def report(self, process, done):
-        """done: how many tasks a process has done so far."""
-        self.accounts[process].done = done
+    def report(self, process, done, last=None):
+        """done: how many tasks a process has done so far. last: one of them; those that it was given before it are done too."""
+        account = self.accounts[process]
+        account.done = done
+        if last in account.in_hand:
+            del account.in_hand[: account.in_hand.index(last) + 1]
 
     def give(self, process, now) -> list:
         """The next tasks for a process, in order; none when there are none left. now: seconds of a clock.
@@ -54,6 +58,7 @@ class Ledger:
         account.at, account.done_then, account.size = now, account.done, min(account.size, max(1, share))
         begin = self.at
         self.at = min(len(self.tasks), begin + account.size)
+        account.in_hand += self.tasks[begin : self.at]
         return self.tasks[begin : self.at]
 
     def stop(self):

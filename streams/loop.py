@@ -28,7 +28,8 @@ def unit_of(source) -> str:
 
 
 def work(source, detector, opened, counts, wanted, bar, on_frame, tracker=None, window=None, among=False):
-    """Write what is found in the frames of a source into the sinks `opened`. on_frame: is called after each frame. bar: lines are said beside it.
+    """Write what is found in the frames of a source into the sinks `opened`. on_frame: is called with each frame that is done. bar: lines are said
+    beside it.
 
     among: the source is one of several videos.
     """
@@ -58,7 +59,7 @@ def work(source, detector, opened, counts, wanted, bar, on_frame, tracker=None, 
                 lines = [f"{detector.describe(persons)}, {1000 * (end - begin):.0f} ms", *skipped_lines(persons)]
                 say_frame(bar, frame, lines, sys.stderr if wanted.to_stdout else sys.stdout, among)
                 begin = end
-            on_frame()
+            on_frame(frame)
             if window is not None and not window.show(frame, drawn):
                 break
 

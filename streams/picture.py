@@ -50,14 +50,21 @@ def read_image(path, turn=True) -> np.ndarray:
     return _decoded(path, _checked(path), turn)
 
 
+def _named(path) -> str:
+    """As messages call it."""
+    return "picture on stdin" if path == STDIN else f"picture {path}"
+
+
 def _checked(path) -> bytes:
     """What the file holds, where it may be a whole picture of a size that is allowed. Raises InputError."""
     data = sys.stdin.buffer.read() if path == STDIN else _fetch(str(path)) if is_url(path) else read_bytes(path, "picture")
+    if not data and path == STDIN:
+        raise InputError(f"{_named(path)}: nothing came; give it a picture's bytes, for example by < PICTURE")
     if not data:
-        raise InputError(f"picture {path}: the file is empty; copy or download it again")
+        raise InputError(f"{_named(path)}: the file is empty; copy or download it again")
     if _is_cut_off(data):
-        raise InputError(f"picture {path}: the file is damaged, or ends in the middle of the picture; copy or download it again")
-    check_size(picture_size(data), f"picture {path}")
+        raise InputError(f"{_named(path)}: the file is damaged, or ends in the middle of the picture; copy or download it again")
+    check_size(picture_size(data), _named(path))
     return data
 
 
@@ -66,7 +73,7 @@ def _decoded(path, data, turn=True):
         return read_heic(path, data, check_size)
     image = decode(data) if turn else decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise InputError(f"picture {path}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
+        raise InputError(f"{_named(path)}: expected a picture (JPEG, PNG, BMP, TIFF, WebP, ...), got something else; convert it")
     return image
 
 

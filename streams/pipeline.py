@@ -59,10 +59,17 @@ def prepare(source, wanted):
                 return
             check_frames(wanted, source, frames)
             if mates is None:
-                yield partial(work_on_frames, frames, wanted, note)
+                work = partial(work_on_frames, frames, wanted, note)
             else:
                 together.check_shared_frames(wanted, frames, mates.count)
-                yield partial(together.work_on_pictures, frames, wanted, mates)
+                work = partial(together.work_on_pictures, frames, wanted, mates)
+            yield work if frames.live or (mates is not None and not mates.first) else partial(work_alone, wanted, work)
+
+
+def work_alone(wanted, work, detector) -> int:
+    """work(detector), where no other run writes the same files."""
+    with records.held(wanted):
+        return work(detector)
 
 
 def with_window(wanted) -> tuple:
@@ -145,7 +152,7 @@ def work_on_frames(source, wanted, note, detector) -> int:
         counts, failed, begin = new_counts(), False, time.perf_counter()
         bar = progress_bar(len(source) or None, unit_of(source), disable=wanted.verbose)  # the lines show how far it is
 
-        def on_frame():
+        def on_frame(_):
             bar.update(counts["frames"] + counts["skipped"] + (0 if source.is_video else len(source.failures)) - bar.n)
 
         try:

@@ -1,12 +1,15 @@
-"""What a run was asked for, remembered beside its results, so that --resume does not mix two runs: .NAME.run beside NAME, a file or a folder."""
+"""What a run was asked for, remembered beside its results, so that --resume does not mix two runs: .NAME.run beside NAME, a file or a folder.
+
+While a run writes a file, its record is locked: of two at once each would lose what the other one has written.
+"""
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from errors import InputError
 from files import STDOUT, make_folder
-from streams.results import write_files
 from streams.wanted import FILES, FOLDERS
 
 
@@ -16,22 +19,69 @@ def record_of(path) -> Path:
     return path.parent / f".{path.name}.run"
 
 
+@contextmanager
+def held(wanted):
+    """`with held(wanted):` no other run writes the same files. Raises InputError where one does. Folders are for several runs."""
+    locks = []
+    try:
+        for place in (Path(path) for path in (getattr(wanted, name) for name in FILES) if path not in (None, STDOUT)):
+            locks.append(_lock(place))
+        yield
+    finally:
+        for lock, record in locks:
+            if not os.fstat(lock).st_size:  # nothing was begun
+                record.unlink(missing_ok=True)
+            os.close(lock)
+
+
+def _lock(place) -> tuple:
+    """(open file, its path): the record of a file, locked as long as it is open."""
+    record = record_of(place)
+    try:
+        make_folder(place.parent)
+        lock = os.open(record, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InputError(f"{record}: cannot be written ({error.strerror or error}); choose another folder") from None
+    if not _try_lock(lock):
+        os.close(lock)
+        raise InputError(f"{place}: another run writes into it; wait for its end, or name another file")
+    return lock, record
+
+
+def _try_lock(file) -> bool:
+    """Whether an open file is locked now; on systems without locks always."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows; a file system without
+        pass
+    return True
+
+
 def check_same_run(wanted, detector):
     """Raise InputError where --resume would go on with what was begun with other options."""
     for place in _places(wanted) if wanted.resume else ():
         if os.path.lexists(place):
-            _compare(place, _read(record_of(place)), _asked(wanted, detector))
+            _compare(place, _read(record_of(place)), asked(wanted, detector))
 
 
 def remember_run(wanted, detector):
     """Leave a record beside each file and folder of results."""
     for place in _places(wanted):
         make_folder(place.parent)
-    content = (json.dumps(_asked(wanted, detector)) + "\n").encode(errors="backslashreplace")
-    write_files({record_of(place): content for place in _places(wanted)})
+    content = json.dumps(asked(wanted, detector)) + "\n"
+    for place in _places(wanted):
+        try:
+            record_of(place).write_text(content, encoding="utf-8", errors="backslashreplace")  # no new file: this one is locked
+        except OSError as error:
+            raise InputError(f"{record_of(place)}: cannot be written ({error.strerror or error}); choose another folder") from None
 
 
-def _asked(wanted, detector) -> dict:
+def asked(wanted, detector) -> dict:
+    """What the results depend on, beside the pictures."""
     return {"networks": list(detector.networks), **wanted.settings}
 
 

@@ -11,7 +11,9 @@ from streams.frames import Pictures, is_live
 from streams.loop import new_counts, progress_bar, read_reduced, unit_of, work
 from streams.summary import report_failures, report_left_out, say_done
 from streams.threads import opencv_on_one_thread
-from streams.wanted import check_detector, is_for_one_picture
+from streams.wanted import OUTPUTS, check_detector, is_for_one_picture
+
+NAMED = 10  # pictures of a process that was killed
 
 
 def check_shared(wanted, source, count):
@@ -63,14 +65,15 @@ def work_on_pictures(source, wanted, mates, detector) -> int:
     def show(totals):
         bar.update(skipped + totals["done"] - bar.n)
 
-    def on_frame():
-        mates.progress(done=counts["frames"] + len(source.failures), frames=counts["frames"], people=counts["people"])
+    def on_frame(frame=None):
+        last = None if frame is None else frame.number
+        mates.progress(last, done=counts["frames"] + len(source.failures), frames=counts["frames"], people=counts["people"])
 
-    def on_signal():
-        say_ended(wanted, f"{skipped + mates.totals['done']} of {len(source)} pictures", mates.count)
+    def on_signal(lost):
+        say_ended(wanted, f"{skipped + mates.totals['done']} of {len(source)} pictures", mates.count, lost, source.paths)
 
     with progress_bar(len(source), unit_of(source), disable=wanted.verbose or not mates.first) as bar:
-        mates.start(list_numbers, show, on_signal)
+        mates.start(asked_of_all(wanted, source, detector), list_numbers, show, on_signal)
         with ExitStack() as stack:
             opened = outputs.open_parts(wanted, source, detector, mates.number) if mates.given else []
             for sink in opened:
@@ -100,7 +103,24 @@ def numbers_left(wanted, source, detector) -> list:
         return [entry.number for entry in source.entries() if not all(sink.has(entry) for sink in opened)]
 
 
-def say_ended(wanted, done, n_processes):
-    """A signal has come: the user's, or, where another process has ended, that of mpiexec, which says more."""
+def asked_of_all(wanted, source, detector) -> dict:
+    """What all processes must have alike: the number of a picture, or of a video, would stand for two otherwise."""
+    options = records.asked(wanted, detector), [str(getattr(wanted, name)) for name in OUTPUTS], wanted.resume
+    return {"options": options, "files in --input": list(map(str, source.paths))}
+
+
+def say_ended(wanted, done, n_processes, lost=(), paths=()):
+    """A signal has come: the user's, or, where another process has ended, that of mpiexec, which says more. lost, paths: as in words_of_lost."""
     reason = "" if n_processes == 1 else ", or another process has ended"
-    print(f"{wanted.prog}: ended by a signal{reason}; {done} are done and kept; --resume goes on", file=sys.stderr)
+    words = f"{done} are done and kept; --resume goes on{words_of_lost(lost, paths)}"
+    print(f"{wanted.prog}: ended by a signal{reason}; {words}", file=sys.stderr)
+
+
+def words_of_lost(lost, paths) -> str:
+    """What processes that were killed had in hand; it may be what killed them. lost: streams.desk.Desk.lost. paths: by the numbers of tasks."""
+    words = ""
+    for who, numbers in lost:
+        names = ", ".join(str(paths[number]) for number in numbers[:NAMED]) or "nothing"
+        more = len(numbers) - NAMED
+        words += f"; {who}, is gone, and had in hand: {names}{f' and {more} more' if more > 0 else ''}"
+    return words

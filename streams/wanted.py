@@ -112,6 +112,8 @@ def check(wanted, source):
         if wanted.out is not None:
             results.check_image_path(wanted.out)
     check_results(wanted, source, may_be_folders=bool(source.names))
+    if wanted.openpose_model != Wanted.openpose_model and wanted.openpose_json is None:
+        raise InputError(f"--openpose_model {wanted.openpose_model} is for --openpose_json, which names the folder; name it too")
     if wanted.show:
         check_screen()
     kind = wanted.out_kind

@@ -13,7 +13,7 @@ import time
 from streams.ledger import Ledger
 
 PROCESSES = (1, 2, 4, 10, 30, 100, 300, 1000)
-LOOK = 0.003  # seconds between two looks of the first process at its messages (streams.shared.POLL)
+LOOK = 0.003  # seconds between two looks of the first process at its messages (streams.desk.POLL)
 AHEAD = 5  # pictures that a process has asked for and not done yet: those that are read ahead
 
 
@@ -51,7 +51,7 @@ def measure(n=2000):
     with crew("simulate_sharing") as mates:
         if mates is None:
             sys.exit("start it by mpiexec -n 2")
-        mates.start(lambda: [0], lambda totals: None)
+        mates.start({}, lambda: [0], lambda totals: None)
         if mates.first:
             begin = time.process_time()
             mates.desk.ledger.tasks = list(range(n))

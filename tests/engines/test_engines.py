@@ -651,7 +651,7 @@ def net_of_nobody():
         return list(new)
 
     net._compile = lambda shape, changes: (compiled.setdefault(shape, SimpleNamespace(width=shape[3])), None)
-    net._requests = requests_of
+    net._requests, net._check = requests_of, lambda shape: None
     return net
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import assert_input_error
 
-from engines import open_net
+from engines import choose_net, open_net
 from engines.openvino_compat import ov
 from engines.openvino_ir import make_ir, save_ir
 from errors import InputError
@@ -94,3 +94,30 @@ def test_another_network_with_as_many_channels_is_refused(tmp_path, arch, name, 
 def test_a_network_that_is_or_may_be_the_one_is_taken(tmp_path, arch, name, outputs):
     net = open_net(arch, silent_file(tmp_path / name, outputs))
     assert [maps.shape for maps in net(np.zeros((1, 3, 64, 64), np.float32))] == [(1, 38, 8, 8), (1, 19, 8, 8)]
+
+
+# Files that are named without a network
+
+
+def test_the_network_that_a_file_states(network):
+    assert choose_net("pose", network) == "lightposenet"
+    assert_input_error(lambda: choose_net("face", network), network, "this is lightposenet", "expected one of facenet")
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "arch"),
+    [
+        ("net.xml", OTHERS, "human-pose-estimation-0001"),
+        ("net.xml", OURS, "posenet"),
+        ("human-pose-estimation-0001_fp16.xml", ("pafs", "maps"), "human-pose-estimation-0001"),
+    ],
+)
+def test_the_network_that_a_file_is_recognised_as(tmp_path, name, outputs, arch):
+    assert choose_net("pose", silent_file(tmp_path / name, outputs)) == arch
+
+
+def test_a_file_that_nobody_knows(tmp_path):
+    """It is not taken for the best network."""
+    path = silent_file(tmp_path / "net.xml")
+    assert_input_error(lambda: choose_net("pose", path), path, "which network it is", "posenet, lightposenet")
+    assert_input_error(lambda: choose_net("pose", tmp_path / "nothing.xml"), "nothing.xml: no such file")

@@ -60,3 +60,18 @@ def test_version_of_a_script_needs_nothing_else():
     """No picture, no network."""
     process = run_script("pose_detector.py", "--version")
     assert (process.returncode, process.stdout, process.stderr) == (0, f"pose_detector.py {cli.VERSION}\n", "")
+
+
+@pytest.mark.parametrize("module", SCRIPTS)
+def test_a_misspelt_option_is_named(module, capsys):
+    """Also where something else is missing, and beside what it may have meant."""
+    with pytest.raises(SystemExit) as end:
+        import_module(module).parser().parse(["--verson", "--nonsense=1"])
+    assert end.value.code == 2
+    assert "unrecognized arguments: --verson, did you mean --version?; --nonsense" in capsys.readouterr().err
+
+
+def test_words_behind_two_dashes_are_no_options(capsys):
+    with pytest.raises(SystemExit):
+        import_module("IEbase").parser().parse(["--", "--verson"])
+    assert "required: --xml" in capsys.readouterr().err

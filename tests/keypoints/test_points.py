@@ -163,3 +163,31 @@ def test_a_crop_outside_the_picture_is_black():
 def test_what_is_no_network_is_refused(detector, net):
     """In words, when the detector is made, and not by an AttributeError when it is used."""
     assert_input_error(lambda: detector(net), detector.__name__, "expects a network", repr(net), "open_net")
+
+
+@pytest.mark.parametrize("detector", [FaceDetector, HandDetector, PoseDetector])
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (None, ("got None", "cv2.imread answers None")),
+        ("people.png", ("got 'people.png'",)),
+        (np.zeros((40, 60), np.uint8), ("got (40, 60) uint8",)),
+        (np.zeros((40, 60, 4), np.uint8), ("got (40, 60, 4) uint8",)),
+        (np.zeros((40, 60, 3)), ("got (40, 60, 3) float64",)),
+        (np.zeros((0, 60, 3), np.uint8), ("got (0, 60, 3) uint8",)),
+    ],
+)
+def test_what_is_no_picture_is_refused(detector, image, words):
+    """In words, before the network sees it: also where many are given."""
+
+    class Net:
+        def __call__(self, x):
+            raise AssertionError("a network saw it")
+
+        def stream(self, items):
+            for key, x in items:
+                yield key, self(x)
+
+    find = detector(Net())
+    for call in (lambda: find(image), lambda: list(find.stream([image]))):
+        assert_input_error(call, "expected a picture, an array (H, W, 3) uint8 BGR", *words)

@@ -17,7 +17,7 @@ from videos import fake_camera_main, number_of, picture, read_video, start_fake,
 import camera_face_demo
 import camera_pose_demo
 from entity import N_FACE_POINTS
-from models import shapes_of
+from models import names_of, shapes_of
 from models.weights import write_weights
 from streams.window import Window
 
@@ -211,6 +211,11 @@ def test_signals_end_it(tmp_path, number, no_screen):
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
     last = json.loads(lines.read_text().splitlines()[-1])
     assert len(read_video(out)[0]) in (last["frame"] + 1, last["frame"] + 2)
+
+
+@pytest.mark.parametrize("arch", names_of("pose"))
+def test_every_pose_network_is_taken(arch):
+    assert camera_pose_demo.parser().parse(["--arch", arch]).arch == arch
 
 
 # Faces

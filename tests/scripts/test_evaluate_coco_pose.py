@@ -287,9 +287,10 @@ def evaluate(coco_dir, *options, arch="lightposenet"):
 
 def test_as_a_user_runs_it(coco, tmp_path):
     """All figures 1; the files hold what is printed; the page opens from disk."""
-    out, numbers, folder = tmp_path / "found.json", tmp_path / "evaluation.json", tmp_path / "report"
+    out, numbers, folder = tmp_path / "found.json", tmp_path / "evaluation.json", tmp_path / "new" / "report"
     process = evaluate(coco, "--out", out, "--json", numbers, "--report", folder)
     assert (process.returncode, process.stderr) == (0, "")
+    assert "one scale with a second look" in process.stdout
     assert re.search(r"^AP +1\.000 +1\.000 +1\.000 ", process.stdout, re.MULTILINE)
     assert re.search(r"^AR +1\.000 +1\.000 +1\.000 ", process.stdout, re.MULTILINE)
     assert "val2017: 4 of 4 images" in process.stdout
@@ -350,6 +351,8 @@ def test_presets_and_scales(coco, tmp_path, options, scales, flip):
     assert (process.returncode, process.stderr) == (0, "")
     document = json.loads((tmp_path / "e.json").read_text())
     assert (document["run"]["scales"], document["run"]["flip"], document["run"]["images"]) == (scales, flip, 2)
+    assert document["run"]["second_look"] == (scales == [1])
+    assert ("second look" in process.stdout) == (scales == [1])
     assert [row["id"] for row in document["per_image"]] == [3, 8]
     assert 0 < document["figures"]["AP"] <= 1 or options[-1] == "128"
 

@@ -334,6 +334,19 @@ def test_networks_of_others_that_do_not_fit(tmp_path, options, words):
         open_net("human-pose-estimation-0001", path)(noise(1, 3, 96, 128))
 
 
+@pytest.mark.parametrize("device", ["CPU", "per shape"])
+def test_a_network_for_one_size_refuses_the_picture_that_has_another(tmp_path, device):
+    """It is looked at before the first picture only, and where something went wrong."""
+    net = open_net("human-pose-estimation-0001", small_network(tmp_path / "small.xml", fixed=True))
+    net.any_shape = device == "CPU"
+    good, other = noise(1, 3, 64, 64), noise(1, 3, 96, 128)
+    if device == "per shape":
+        assert net(good)[0].shape == (1, 38, 8, 8)
+    for ask in (net, lambda x: list(net.stream(iter([(0, good), (1, x)])))):
+        with pytest.raises(InputError, match="made for one size"):
+            ask(other)
+
+
 def test_a_network_of_others_that_fits(tmp_path):
     pafs, heatmaps = open_net("human-pose-estimation-0001", small_network(tmp_path / "small.xml"))(noise(1, 3, 96, 128))
     assert (pafs.shape, heatmaps.shape) == ((1, 38, 12, 16), (1, 19, 12, 16))

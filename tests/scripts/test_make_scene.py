@@ -51,3 +51,12 @@ def test_portraits_lie_inside_the_scene_and_apart():
         for other in boxes[:n]:
             assert left >= other[2] or right <= other[0] or top >= other[3] or bottom <= other[1]
     assert sum(mirrored for *_, mirrored in PORTRAITS) == 1
+
+
+@pytest.mark.parametrize(("word", "status"), [("--help", 0), ("scene.png", 2)])
+def test_words_make_nothing(made, word, status):
+    (made / "people.png").write_bytes(b"mine")
+    process = subprocess.run([sys.executable, made / "make_scene.py", word], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert process.returncode == status
+    assert "python data/make_scene.py" in process.stdout + process.stderr
+    assert (made / "people.png").read_bytes() == b"mine"

@@ -1,12 +1,19 @@
 """Several videos, one after another, and who is given how many tasks: no MPI is needed."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from conftest import assert_input_error
 from videos import FakeDetector, fake_main, write_pictures, write_video
 
+from parts import machine
+from streams.cores import part_of
+from streams.desk import Desk, Place
 from streams.frames import Pictures, Video, Videos, open_frames
 from streams.ledger import Ledger
-from streams.shared import part_of
+from streams.together import words_of_lost
 
 
 @pytest.fixture
@@ -131,3 +138,51 @@ def test_cores_are_shared_out(n_cores, n_processes):
     assert min(map(len, parts)) >= max(1, n_cores // n_processes)
     if n_processes <= n_cores:
         assert sum(map(len, parts)) == n_cores
+
+
+def test_what_is_in_hand():
+    """What was given and not reported; tasks come back in the order in which they were given, unreadable ones unnoticed."""
+    ledger = Ledger([5, 3, 8, 1, 7, 2, 9, 0], 2)
+    given = ledger.give(0, 0.0)
+    ledger.report(0, 0)  # it asks ahead
+    given += ledger.give(0, 0.1)
+    assert ledger.accounts[0].in_hand == given == [5, 3]
+    ledger.give(1, 0.1)
+    ledger.report(0, 1, 3)  # 5 could not be read
+    assert ledger.accounts[0].in_hand == []
+    assert ledger.accounts[1].in_hand == [8]
+    ledger.report(1, 0, 3)  # none of its own
+    assert ledger.accounts[1].in_hand == [8]
+
+
+class QuietCrew:
+    """Three processes, of which the others say nothing until `ended`."""
+
+    count, counts, last, ended = 3, {}, None, False
+
+    def __init__(self):
+        self.left = [1, 2]
+
+    def heard_of_any(self):
+        return (self.left.pop(), ("left", {}, None)) if self.ended and self.left else None
+
+    def send(self, number, message):
+        pass
+
+
+def test_who_was_killed_and_what_it_had_in_hand():
+    """Those of this machine; of others nobody knows."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    crew, here = QuietCrew(), machine()
+    desk = Desk(crew, [Place(here, (0,), "a", os.getpid()), Place(here, (0,), "a", process.pid), Place("other", (0,), "b", process.pid)])
+    desk.open([4, 2, 0, 1, 3], None, None)
+    desk.ledger.give(0, 0.0)
+    for _ in range(2):
+        desk.ledger.give(1, 0.0)
+    assert desk.lost() == [("process 2 of 3, on a", [2, 0])]
+    assert words_of_lost(desk.lost(), list("abcde")) == "; process 2 of 3, on a, is gone, and had in hand: c, a"
+    assert words_of_lost([("it", list(range(13)))], range(13)).endswith("7, 8, 9 and 3 more")
+    crew.ended = True
+    desk.close()
+    assert desk.lost() == []  # it has said that it leaves

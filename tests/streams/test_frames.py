@@ -34,6 +34,26 @@ def test_one_picture(tmp_path):
     assert frame.key == frame.name
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.svg", ("picture", "a.svg: .svg cannot be read here; convert it")),
+        ("a.NEF", ("picture", "a.NEF: .nef cannot be read here; convert it")),
+        ("README.md", ("README.md: expected a video", "a picture, or a list of pictures (.txt)")),
+    ],
+)
+def test_one_file_that_is_none(tmp_path, name, words):
+    """As in a folder, where it is named as left out; and what it might have been."""
+    (tmp_path / name).write_text("<svg/>")
+    assert_input_error(lambda: opened(tmp_path / name), *words)
+
+
+def test_a_damaged_video_is_not_taken_for_a_picture(tmp_path):
+    (tmp_path / "v.mp4").write_text("x")
+    with pytest.raises(InputError, match=r"expected a video \(.mp4, .avi, .mov, ...\), got"):
+        opened(tmp_path / "v.mp4")
+
+
 def test_folder(tmp_path):
     """In the order of names; hidden files, other files and folders do not count."""
     write_pictures(tmp_path, ["b.jpg", "a.PNG", "c10.bmp", "c9.webp", ".hidden.png", "deep/d.png", "folder.png/e.png"])

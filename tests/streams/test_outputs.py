@@ -71,6 +71,7 @@ def refuse(main, place, capsys, line, *words, **options):
         ("--input v.mp4 --out r.png", ["one picture cannot hold many"]),
         ("--input in --json r.json", ["--json", "--jsonl"]),
         ("--input in --out r --codec mp4v", ["--codec"]),
+        ("--input in --jsonl r --openpose_model BODY_25", ["--openpose_model BODY_25 is for --openpose_json"]),
         ("--input in --jsonl r --codec mp4v", ["--codec"]),
         ("--input in --out r.mp4 --codec mp4", ["four letters"]),
         ("--input in --out r.gif", ["r.gif", ".mp4", ".png"]),

@@ -1,11 +1,15 @@
 """--resume goes on with the run that was begun, and with no other one."""
 
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import pytest
-from videos import FakeDetector, fake_main, write_pictures, write_video
+from conftest import ROOT, assert_input_error
+from videos import FakeDetector, fake_main, wait_until, write_pictures, write_video
 
-from streams.records import record_of
+from streams.records import held, record_of
 
 OUTPUTS = {"--jsonl": "r.jsonl", "--csv": "r.csv", "--coco_results": "r.json", "--openpose_json": "op", "--out": "drawn"}
 
@@ -81,3 +85,43 @@ def test_nothing_is_remembered_of_one_picture_and_of_stdout(place):
     assert fake_main(["--img", "in/0.png", "--json", "r.json", "--no_draw"]) == 0
     assert fake_main(["--input", "in", "--jsonl", "-"]) == 0
     assert sorted(path.name for path in place.iterdir()) == ["in", "r.json"]
+
+
+BUSY = """
+import sys
+sys.path[:0] = {paths}
+from videos import fake_main
+fake_main(["--input", "in", *sys.argv[1:]], seconds=0.2)
+"""
+
+
+@pytest.mark.parametrize("option", ["--jsonl", "--csv", "--coco_results"])
+def test_two_runs_at_once_do_not_write_one_file(place, capsys, option):
+    """The second one is told so, and the first one's results are whole; a run that was killed holds nothing."""
+    assert fake_main(["--input", "in", option, "one"]) == 0
+    code = BUSY.format(paths=[str(ROOT), str(ROOT / "tests")])
+    process = subprocess.Popen([sys.executable, "-c", code, option, "r"])
+    wait_until(lambda: record_of("r").exists() and record_of("r").stat().st_size, process)
+    capsys.readouterr()
+    for extra in ([], ["--resume"]):
+        assert fake_main(["--input", "in", option, "r", *extra]) == 2
+        error = capsys.readouterr().err
+        assert "r: another run writes into it" in error
+        assert error.count("\n") == 1
+    assert process.wait() == 0
+    assert (place / "r").read_bytes() == (place / "one").read_bytes()
+    process = subprocess.Popen([sys.executable, "-c", code, option, "r"])
+    wait_until(lambda: (place / "r").stat().st_size == 0 or b"3.png" not in (place / "r").read_bytes(), process)
+    process.kill()
+    process.wait()
+    assert fake_main(["--input", "in", option, "r", "--resume"]) == 0
+    assert (place / "r").read_bytes() == (place / "one").read_bytes()
+
+
+def test_a_run_that_ends_before_it_begins_leaves_no_record(place):
+    wanted = SimpleNamespace(json=None, jsonl="r", csv="-", coco_results=None)
+    with held(wanted):
+        assert record_of("r").exists()
+        assert_input_error(lambda: held(wanted).__enter__(), "r: another run writes into it")
+    assert not record_of("r").exists()
+    assert [path.name for path in place.iterdir()] == ["in"]

@@ -229,6 +229,14 @@ def test_a_picture_through_pipes(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_pipe_without_a_picture():
+    """Nothing, and what is none: it is not called a file with the name -."""
+    for data, words in ((b"", "nothing came"), (b"hello", "expected a picture")):
+        process = piped(data, "--img", "-", "--json", "-")
+        assert (process.returncode, process.stdout) == (2, b"")
+        assert f"picture on stdin: {words}" in process.stderr.decode()
+
+
 @pytest.mark.parametrize("option", ["--jsonl", "--csv", "--coco_results"])
 def test_results_on_stdout_are_those_of_the_file(tmp_path, option):
     source = write_video(tmp_path / "v.avi", 4, codec="MJPG")
@@ -242,7 +250,7 @@ def test_results_on_stdout_are_those_of_the_file(tmp_path, option):
 def test_one_thing_on_stdout(tmp_path, capsys):
     write_pictures(tmp_path, ["a.png"])
     assert fake_main(["--input", tmp_path / "a.png", "--jsonl", "-", "--csv", "-"]) == 2
-    assert "in use already" in capsys.readouterr().err
+    assert "--csv -: stdout takes one of the results, and --jsonl goes there already" in capsys.readouterr().err
     assert fake_main(["--input", tmp_path / "a.png", "--openpose_json", "-"]) == 2
     assert "--openpose_json -: expected a folder's name" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def is_at_work(number):
 
 
 def kill_one(place, seconds=0.2):
-    """Three processes, of which the second is killed in the middle -> how many pictures the parts hold."""
+    """Three processes, of which the second is killed in the middle -> how many pictures the parts hold. The line names what it had in hand."""
     code = f"open('pid' + str({NUMBER}), 'w').write(str(os.getpid()))"
     process = mpi.start(3, *mpi.fake(seconds, code), "--input", "in", "-r", *results("many"))
     parts, folders = place / "many" / "r.jsonl.parts", [place / "many" / name for name in ("drawn", "openpose")]
@@ -81,6 +82,11 @@ def kill_one(place, seconds=0.2):
         time.sleep(0.01)
     assert process.returncode != 0
     assert all("of 16 pictures are done and kept; --resume goes on" in line for line in said(err)[:1])  # mpiexec leaves 0.2 s to say it
+    for line in said(err):
+        lost = re.search(r"; process 2 of 3, on [^,]+, is gone, and had in hand: (.+)$", line)[1].split(", ")
+        assert set(lost) <= {f"in/{name}" for name in NAMES}
+        drawn = {f"in/{path.relative_to(place / 'many' / 'drawn')}" for path in (place / "many" / "drawn").rglob("[!.]*.png")}
+        assert len(set(lost) - drawn) >= len(set(lost)) - 1  # all but one, which it may have just done, are not done yet
     assert len(said(err)) <= 1
     assert not any(word in err for word in ("Traceback", "interrupted"))
     return sum(part.read_bytes().count(b"\n") for part in parts.iterdir())
@@ -101,6 +107,42 @@ def test_a_killed_process_loses_nothing_that_is_done(place, one, n_processes):
     again = mpi.run(2, *mpi.fake(), "--input", "in", "-r", *results("many"), "--resume")
     assert "0 pictures, 0 people found, 15 were done before" in again.stdout
     assert files_in(place / "many") == files
+
+
+KILLER = """
+import streams.frames as frames, signal
+read = frames.read_image
+def read_or_die(path, *arguments, **options):
+    return os.kill(os.getpid(), signal.SIGKILL) if path.endswith("08.png") else read(path, *arguments, **options)
+frames.read_image = read_or_die
+"""
+
+
+def test_a_picture_that_kills_a_process_is_named(place):
+    """Whichever process is given it; the first one has nobody to speak for it."""
+    code = f"exec({KILLER!r}) if {NUMBER} != '0' else None; import time; time.sleep(0 if {NUMBER} == '1' else 0.3)"
+    process = mpi.run(2, *mpi.fake(0.05, code), "--input", *[f"in/{number:02d}.png" for number in (0, 8, 8, 8, 8, 8)], "--jsonl", "r.jsonl")
+    assert process.returncode != 0
+    for line in said(process.stderr):  # mpiexec leaves 0.2 s to say it
+        assert re.search(r"process 2 of 2, on [^,]+, is gone, and had in hand: in/08.png", line)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--input", "in", "--jsonl", "r.jsonl", "--threshold", "0.4"], "has other options than the first one"),
+        (["--input", "in", "--jsonl", "other.jsonl"], "has other options than the first one"),
+        (["--input", "in/01.png", "in/02.png", "--jsonl", "r.jsonl"], "has other files in --input than the first one"),
+    ],
+)
+def test_processes_that_were_asked_for_different_work_do_none(place, options, words):
+    """Tasks are numbers: they would stand for other pictures, or be done otherwise."""
+    program = [sys.executable, *mpi.fake()]
+    process = mpi.run(1, *mpi.fake(), "--input", "in", "--jsonl", "r.jsonl", ":", "-n", "1", *program, *options)
+    assert process.returncode == 2
+    (line,) = said(process.stderr)
+    assert words in line
+    assert not any(place.rglob("*.jsonl*"))
 
 
 def test_five_processes_for_two_pictures(place):
