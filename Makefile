@@ -43,6 +43,7 @@ faults: $(VENV)/dev.stamp
 	$(RUN) tests/faults/kills.py --seed 1 --kills 90 --minutes 10 || status=1; \
 	$(RUN) tests/faults/machine.py --seed 1 --minutes 5 || status=1; \
 	$(RUN) tests/faults/servers.py --seed 1 --minutes 5 || status=1; \
+	$(RUN) tests/faults/visitors.py --seed 1 --minutes 5 || status=1; \
 	exit $$status
 
 lint: $(VENV)/dev.stamp

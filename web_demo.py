@@ -8,7 +8,9 @@ It needs Gradio (pip install -r requirements-web.txt). What is dropped stays on 
 
 import process  # noqa: F401 (before what takes seconds)
 
+import atexit
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -175,6 +177,7 @@ def serve(options):
     sock = listen(options.host, options.port)
     with sock, tempfile.TemporaryDirectory(prefix="pose-web-") as folder:
         tempfile.tempdir = folder  # whatever a library keeps in a file goes with it
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # threads that are at work when the page ends may make it anew
         gr = load_gradio(folder)
         import uvicorn
         from fastapi import FastAPI

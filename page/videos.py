@@ -23,13 +23,17 @@ def watch(path, detector, folder):
     name, tracker = Path(path).name, Tracker()
     with closing(open_video(path)) as video, (Path(folder) / LINES).open("w", encoding="utf-8") as lines:
         drawn = VideoFile(Path(folder) / DRAWN, video.rate, CODEC)
-        with closing(drawn):
+        try:
             for frame in video.frames():
                 check_seconds(frame.seconds, name)
                 persons = tracker.update(detector.persons(detector.detect(frame.image)), frame.seconds)
                 lines.write(to_json_line(frame._replace(name=name), persons))
                 drawn.write(shrunk(draw_people(frame.image, persons)))
                 yield frame.number + 1, len(video)
+        except BaseException:  # also where the visitor has gone, or the page ends
+            drawn.abandon()
+            raise
+        drawn.close()
 
 
 def shrunk(image):

@@ -93,6 +93,17 @@ class VideoFile:
             if self.sound and ffmpeg.program():
                 self._add_sound()
 
+    def abandon(self):
+        """Take away what was written: no file appears, and nothing is said, also where its folder is gone."""
+        if self.writer is None:
+            return
+        with _silent_opencv():
+            self.writer.release()
+        self.writer = None
+        left = GeneratorExit()
+        with suppress(InputError, OSError):
+            self.stack.__exit__(type(left), left, None)
+
     def _add_sound(self):
         """Where that cannot be done (a format that ffmpeg does not know), the video stays without."""
         with suppress(InputError), atomic_file(self.part, f".part{self.part.suffix}") as joined:

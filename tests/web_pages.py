@@ -58,13 +58,13 @@ class Page:
 
 
 @contextmanager
-def page_at_work(folder, *options):
-    """A Page, which ends with the block."""
+def page_at_work(folder, *options, code=WATCHED):
+    """A Page, which ends with the block. code: what runs web_demo, with the name of a log before its options."""
     temporary, log, words = Path(folder) / "tmp", Path(folder) / "addresses.txt", Path(folder) / "words.txt"
     temporary.mkdir()
     env = {**os.environ, "TMPDIR": str(temporary), "no_proxy": "*"}
     with words.open("w") as file:
-        command = [sys.executable, "-c", WATCHED, str(log), "--port", "0", *options]
+        command = [sys.executable, "-c", code, str(log), "--port", "0", *options]
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
     try:
         url = wait_for(lambda: next(word for word in words.read_text().split() if word.startswith("http://")))

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 
 import cv2
 import numpy as np
@@ -123,6 +124,17 @@ def test_a_video_leaves_when_its_visitor_does(detector, tmp_path):
     assert any((tmp_path / "desk").rglob("*.jsonl"))
     steps.close()
     assert list((tmp_path / "desk").iterdir()) == []
+
+
+def test_a_video_that_is_left_when_the_page_has_ended_says_nothing(detector, tmp_path):
+    """Its folder is gone then."""
+    path = write_video(tmp_path / "v.avi", n_frames=6, codec="MJPG")
+    (tmp_path / "desk").mkdir()
+    steps = videos.watch(path, detector, tmp_path / "desk")
+    assert next(steps) == (1, 6)
+    shutil.rmtree(tmp_path / "desk")
+    steps.close()
+    assert not (tmp_path / "desk").exists()
 
 
 def test_a_video_that_lies_about_its_length_is_stopped(detector, tmp_path, monkeypatch):

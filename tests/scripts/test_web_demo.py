@@ -15,7 +15,7 @@ import pytest
 from browser import asked_for, complaints, needs_browser, open_browser, wait_for
 from conftest import ROOT, assert_refused, run_script
 from videos import write_video
-from web_pages import SETTINGS, needs_gradio, page_at_work
+from web_pages import SETTINGS, WATCHED, needs_gradio, page_at_work
 
 import web_demo
 from errors import InputError
@@ -256,6 +256,40 @@ def test_nobody_outside_is_asked_and_nothing_is_left(tmp_path):
     assert page.process.returncode == 143
     assert list(page.folder.iterdir()) == []
     assert page.addresses <= {"127.0.0.1", "localhost", "None"}
+
+
+# A detector that has found somebody when the page's folder has gone.
+LATE = """
+import os, time, web_demo
+make = web_demo.Detectors.of_kind
+def of_kind(self, *settings):
+    detector = make(self, *settings)
+    detect = detector.detect
+    def late(image):
+        found, end = detect(image), time.monotonic() + 60
+        open(os.environ["TMPDIR"] + "/../begun", "w").close()
+        while os.listdir(os.environ["TMPDIR"]) and time.monotonic() < end:
+            time.sleep(0.01)
+        open(os.environ["TMPDIR"] + "/../gone", "w").close()
+        return found
+    detector.detect = late
+    return detector
+web_demo.Detectors.of_kind = of_kind
+"""
+
+
+@needs_gradio
+@pytest.mark.parametrize("api", ["look", "watch"])
+def test_who_is_at_work_when_the_page_ends_leaves_nothing(tmp_path, api):
+    from gradio_client import handle_file
+
+    source = PEOPLE if api == "look" else write_video(tmp_path / "v.avi", size_wh=(360, 200), codec="MJPG")
+    with page_at_work(tmp_path, code=LATE + WATCHED) as page:
+        page.client().submit(handle_file(source), *SETTINGS, api_name=f"/{api}")
+        wait_for((tmp_path / "begun").exists)
+    assert (tmp_path / "gone").exists()
+    assert page.process.returncode == 143
+    assert list(page.folder.iterdir()) == []
 
 
 # In a browser
