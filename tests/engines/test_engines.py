@@ -14,7 +14,7 @@ from engines import cache, open_net
 from engines.chainer_compat import chainer
 from engines.chainer_net import ChainerNet, TableChain
 from engines.openvino_compat import open_core, ov
-from engines.openvino_net import MAX_COMPILED, OpenVinoNet, build_model
+from engines.openvino_net import MAX_COMPILED, OpenVinoNet, build_model, n_cores
 from errors import InputError
 from models import ARCHS, shapes_of
 from models.layers import Network, Output, add, chain, concat, conv, parameter_shapes, pool
@@ -334,7 +334,7 @@ def test_a_process_among_others_has_one_thread_that_goes_where_there_is_room(mon
     x, names = noise((1, 3, 16, 24)), ("INFERENCE_NUM_THREADS", "ENABLE_CPU_PINNING")
     monkeypatch.setenv("POSE_THREADS", "1")
     assert run_and_ask(light_net(precision="f32"), x, *names)[1:] == (1, False)
-    assert run_and_ask(light_net(precision="f32", threads=2), x, *names)[1] == 2  # what was asked for
+    assert run_and_ask(light_net(precision="f32", threads=2), x, *names)[1] == min(2, n_cores())  # what was asked for
 
 
 def test_threads():
