@@ -56,11 +56,13 @@ def _box(left, top, right, bottom):
     return tuple(int(edge) for edge in (left, top, right, bottom))
 
 
-FEW_JOINTS, FILLING = 8, 0.55  # measured (models/README.md): second looks cost less than a tenth
+FEW_JOINTS, FILLING, CLOSE = 8, 0.55, 0.15  # measured (models/README.md): second looks cost less than a tenth
+SURE = 0.95  # the score of a person who is hardly an invention
 
 
 def is_doubtful(poses, size_wh) -> bool:
-    """Whether a second look at a smaller size may find more in a picture of size_wh: nobody with many joints was found in it, or somebody fills it.
+    """Whether a second look at a smaller size may find more in a picture of size_wh: nobody with many joints was found in it,
+    or somebody fills it, or is so close that a body would not fit into it.
 
     poses (n, 18, 3), in pixels of the picture. Networks know people up to some size; of larger ones they find parts.
     """
@@ -68,9 +70,13 @@ def is_doubtful(poses, size_wh) -> bool:
     if found.sum(1).max(initial=0) < FEW_JOINTS:
         return True
     points = np.where(found[..., None], poses[..., :2], np.nan)
-    return bool((np.nanmax(points, 1) - np.nanmin(points, 1)).max() > FILLING * min(size_wh))
+    if (np.nanmax(points, 1) - np.nanmin(points, 1)).max() > FILLING * min(size_wh):
+        return True
+    return max(map(unit_length, poses)) > CLOSE * min(size_wh)
 
 
-def evidence(people) -> float:
-    """How much was found of keypoints.paf.People: all their joints, each with its person's score."""
-    return float((people.scores * (people.poses[..., 2] > 0).sum(1)).sum())
+def evidence(people) -> tuple:
+    """How much was found of keypoints.paf.People, to be compared: all their joints, each with that part of its person's score that is above SURE;
+    and where that is the same, each with all of it. So one whole person is more than parts of her and an invention."""
+    joints = (people.poses[..., 2] > 0).sum(1)
+    return float((np.maximum(people.scores - SURE, 0) * joints).sum()), float((people.scores * joints).sum())

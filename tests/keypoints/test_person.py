@@ -214,9 +214,26 @@ def test_a_second_look_is_worth_while():
     assert not is_doubtful(np.concatenate([part, whole]), (640, 480))
 
 
-def test_evidence_counts_joints_by_score():
-    poses = np.stack([person(300, 150, 30), person(100, 150, 30)])
-    poses[1, 5:] = 0
-    people = People(poses, np.array([0.5, 0.9]), np.ones((2, 18)))
-    assert evidence(people) == pytest.approx(0.5 * 18 + 0.9 * 5)
-    assert evidence(People(np.empty((0, 18, 3)), np.empty(0), np.empty((0, 18)))) == 0
+def test_a_body_that_would_not_fit_is_doubtful():
+    """A head with shoulders, of eight joints, that spans less than half of the picture: its body has no room in it."""
+    whole = person(300, 150, 30)
+    head = np.where(np.isin(np.arange(18), [0, 1, 2, 5, 14, 15, 16, 17])[:, None], whole, 0)
+    width = unit_length(head)
+    assert np.ptp(head[head[:, 2] > 0, :2], axis=0).max() < 0.5 * 6 * width
+    assert is_doubtful(np.stack([whole, head]), (800, round(6 * width)))
+    assert not is_doubtful(np.stack([whole, head]), (800, round(20 * width)))
+
+
+def people_of(*joints_and_scores):
+    poses = np.zeros((len(joints_and_scores), 18, 3))
+    for pose, (joints, _) in zip(poses, joints_and_scores, strict=True):
+        pose[:joints] = 1
+    return People(poses, np.array([score for _, score in joints_and_scores]), np.ones((len(poses), 18)))
+
+
+def test_evidence_is_a_whole_person_rather_than_parts_and_an_invention():
+    assert evidence(people_of((14, 1.29))) > evidence(people_of((15, 0.93), (8, 1.37), (5, 0.72)))  # as seen with data/astronaut.png
+    assert evidence(people_of((14, 1.3))) > evidence(people_of((13, 1.3)))
+    assert evidence(people_of((14, 1.3), (5, 0.8))) > evidence(people_of((14, 1.3)))
+    assert evidence(people_of((18, 0.5), (5, 0.9))) > evidence(people_of((18, 0.6)))  # nobody is sure: all of them count
+    assert evidence(people_of((1, 0.1))) > evidence(people_of())
