@@ -244,6 +244,6 @@ def test_faces(tmp_path, no_screen, facenet, way, named, capsys):
         left, top, right, bottom = each["face"]["box"]
         assert left < 200 < 250 < right  # the nose of the astronaut is at about (223, 110)
         assert top < 80 < 140 < bottom
-        assert right - left < 300
+        assert right - left < 330  # with --pose 314: two units, which the wide shoulders of the suit make large where the trunk is found
         assert len(each["face"]["keypoints"]) == N_FACE_POINTS
     assert read_video(tmp_path / "o.mp4")[0]
