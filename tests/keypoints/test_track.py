@@ -395,8 +395,8 @@ def test_video_identities(video_lines):
 
     Measured with the fourth weights of lightposenet, in f32: 958 people, 891 of them numbered, 8 identities, which last for 201, 201, 151, 125, 107,
     50, 31 and 25 frames. The third is lost for 17 frames and had 25 before (in INT8, 182 in one piece). With the third weights 941 people, 878
-    numbered, 8 identities: 201, 200, 181, 123, 107, 50, 13 and 3. The second weights found 1,313, most of what they found more being fragments (against human-pose-estimation-0001 on every
-    fourth frame both find 204 of the same people, of 241 and of 331), with 14 identities: 201, 198, 169, 153, 123, ...
+    numbered, 8 identities: 201, 200, 181, 123, 107, 50, 13 and 3. The second weights found 1,313, most of what they found more being fragments
+    (against human-pose-estimation-0001 on every fourth frame both find 204 of the same people, of 241 and of 331), with 14 identities.
     """
     assert len(video_lines) == 205
     counts = Counter(each["id"] for line in video_lines for each in line["people"] if "id" in each)
